@@ -1,0 +1,75 @@
+# Everything a person or CI starts. `make help` lists it.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+INVENTORY ?= inventories/localhost
+ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+PLAYBOOK = $(BIN)/ansible-playbook -i $(INVENTORY) $(ARGS)
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export PYTHONDONTWRITEBYTECODE := 1
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+	@echo '  INVENTORY=inventories/lab   which hosts site, verify, models, ask and key work on (default: this machine)'
+	@echo '  ARGS="--check --diff"       further options for ansible-playbook'
+
+$(VENV)/done: requirements.txt requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo 'make: needs Python 3.11 or newer as $(PYTHON): set PYTHON=/path/to/python3.11' >&2; exit 1; }
+	@echo '--> Python packages into $(VENV)'
+	@$(PYTHON) -m venv $(VENV) || \
+	  { echo 'make: $(PYTHON) cannot make virtual environments: apt-get install python3-venv' >&2; exit 1; }
+	@$(BIN)/pip install -q --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+venv: $(VENV)/done
+
+lab: venv ## Build the practice site on this machine, provision its host, ask it a question
+	@started=$$SECONDS; lab/lab.sh services && lab/lab.sh hosts \
+	  && lab/step.sh 'site.yml over inventories/lab' $(BIN)/ansible-playbook -i inventories/lab site.yml \
+	  && echo "The whole of it took $$((SECONDS - started)) s." \
+	  && $(MAKE) --no-print-directory ask INVENTORY=inventories/lab
+
+lab-down: ## Take the practice site away (images and downloads stay)
+	@lab/lab.sh down
+
+lab-shell: ## A shell on a practice host: make lab-shell HOST=low1
+	@lab/lab.sh shell $(HOST)
+
+site: venv ## Bring the hosts of INVENTORY to what their plan says
+	@$(PLAYBOOK) site.yml
+
+verify: venv ## Ask the hosts of INVENTORY whether they are what their plan says
+	@$(PLAYBOOK) playbooks/verify.yml
+
+models: venv ## Plan anew, and bring models and routes in line with it
+	@$(PLAYBOOK) playbooks/models.yml
+
+lint: venv ## Style, documentation, sanity
+	@tests/lint.sh
+
+unit: venv ## Unit tests
+	@$(BIN)/pytest -q tests/unit
+
+molecule: venv ## Molecule scenarios against real engines: SCENARIO=low_spec (default), or any other
+	@lab/lab.sh services
+	@$(BIN)/molecule test -s $(or $(SCENARIO),low_spec)
+
+test: lint unit molecule ## What must pass before a change lands
+
+test-all: test ## That, and what takes longer: other versions of ansible-core, the installed collection
+	@tests/compat.sh
+
+build: venv ## The collection's tarball, in dist/
+	@$(BIN)/ansible-galaxy collection build --force --output-path dist
+
+clean: ## Away with the practice site, its caches and the virtual environment
+	@lab/lab.sh clean
+	@rm -rf $(VENV) .ansible .cache dist
+
+.PHONY: help venv lab lab-down lab-shell site verify models lint unit molecule test test-all build clean ask key

@@ -1,0 +1,264 @@
+#!/usr/bin/env bash
+# The practice site: what a company with a closed network has, on this one machine. See lab/README.md.
+#
+#   lab.sh services    images, network, registry, model mirror, package mirror, models
+#   lab.sh hosts       the hosts of inventories/lab, fresh where they are not there yet
+#   lab.sh shell HOST  a shell on a host
+#   lab.sh down        away with hosts, services and network; images and downloads stay
+#   lab.sh clean       those too
+set -euo pipefail
+
+here=$(dirname "$(readlink -f "$0")")
+top=$(dirname "$here")
+venv=$top/.venv/bin
+state=${LAB_STATE:-${XDG_CACHE_HOME:-$HOME/.cache}/local-llm-lab}
+network=local-llm-lab
+bridge=llm-lab0
+subnet=172.30.90
+site=local-llm-lab-site
+push=127.0.0.1:5990  # where this machine reaches the site's registry; the hosts know it as site.lab:5000
+needed_gb=8
+
+die() {
+  printf 'lab: %s\n' "$*" >&2
+  exit 1
+}
+
+step() { # step TEXT COMMAND...: says what is done and how long it took
+  local text=$1 started=$SECONDS
+  shift
+  printf -- '--> %s\n' "$text"
+  "$@"
+  printf '    %d s\n' "$((SECONDS - started))"
+}
+
+check_machine() {
+  [ "$(id -u)" = 0 ] || die "needs root, for Docker and for the lab's network: run it with sudo."
+  [ "$(uname -m)" = x86_64 ] || die "needs an x86_64 machine: the lab's Ollama is built for no other (this is $(uname -m))."
+  command -v apt-get >/dev/null || die "needs Debian or Ubuntu: it installs what it uses with apt-get."
+  local free
+  free=$(df --output=avail -BG / | tail -n 1 | tr -dc 0-9)
+  [ "$free" -ge "$needed_gb" ] || die "needs $needed_gb GB of disk, / has $free GB left."
+  local missing=() command
+  for command in dockerd:docker.io iptables:iptables debootstrap:debootstrap ssh:openssh-client cc:gcc strip:binutils curl:curl; do
+    command -v "${command%%:*}" >/dev/null || missing+=("${command#*:}")
+  done
+  # The library headers are no part of a bare gcc.
+  [ -e /usr/include/stdio.h ] || missing+=(libc6-dev)
+  if [ ${#missing[@]} -gt 0 ]; then
+    echo "    installing ${missing[*]}"
+    local log
+    log=$(mktemp)
+    { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "${missing[@]}"; } >"$log" 2>&1 \
+      || { tail -n 5 "$log" >&2; die "could not install ${missing[*]}; the whole output is in $log."; }
+  fi
+  start_docker
+  grep -qw overlay /proc/filesystems || modprobe overlay 2>/dev/null || true
+  grep -qw overlay /proc/filesystems || die "the kernel lacks overlayfs, which the hosts' own Docker needs."
+}
+
+start_docker() {
+  if docker info >/dev/null 2>&1; then
+    return
+  fi
+  if [ -d /run/systemd/system ]; then
+    systemctl start docker
+  else
+    setsid --fork dockerd >/var/log/dockerd.log 2>&1 </dev/null
+  fi
+  local _
+  for _ in $(seq 60); do
+    if docker info >/dev/null 2>&1; then
+      return
+    fi
+    sleep 0.5
+  done
+  die "Docker does not start: see 'journalctl -u docker' or /var/log/dockerd.log."
+}
+
+debian_mirror() { # the Debian mirror this machine itself uses
+  if [ -n "${LAB_DEBIAN_MIRROR:-}" ]; then
+    printf '%s\n' "${LAB_DEBIAN_MIRROR%/}"
+    return
+  fi
+  local mirror
+  mirror=$(apt-get indextargets --format '$(ORIGIN) $(LABEL) $(COMPONENT) $(REPO_URI)' 2>/dev/null | sed -n 's/^Debian Debian main //p' | head -n 1)
+  [ -n "$mirror" ] || { apt-get update -q >/dev/null 2>&1; mirror=$(apt-get indextargets --format '$(ORIGIN) $(LABEL) $(COMPONENT) $(REPO_URI)' | sed -n 's/^Debian Debian main //p' | head -n 1); }
+  [ -n "$mirror" ] || die "finds no Debian mirror in this machine's apt sources: set LAB_DEBIAN_MIRROR=http://..."
+  printf '%s\n' "${mirror%/}"
+}
+
+registries_answer() { # true where the public image registries can be reached
+  local url code
+  for url in https://registry-1.docker.io/v2/ https://ghcr.io/v2/; do
+    code=$(curl -s -m 5 -o /dev/null -w '%{http_code}' "$url" || true)
+    case $code in 200 | 401) ;; *) return 1 ;; esac
+  done
+}
+
+build_images() {
+  mirror=$(debian_mirror)
+  "$here/images/build.sh" "$venv/pip" "$mirror" >"$state/images.new"
+  mv "$state/images.new" "$state/images"
+}
+
+start_site() {
+  # shellcheck source=/dev/null
+  . "$state/images"
+  docker network inspect "$network" >/dev/null 2>&1 || docker network create --internal --subnet "$subnet.0/24" --gateway "$subnet.1" \
+    -o "com.docker.network.bridge.name=$bridge" "$network" >/dev/null
+  # An internal network still lets its members reach this machine's own addresses. A closed site does not.
+  iptables -C INPUT -i "$bridge" -m conntrack --ctstate NEW -j DROP 2>/dev/null || iptables -I INPUT -i "$bridge" -m conntrack --ctstate NEW -j DROP
+  # shellcheck disable=SC2154  # comes from the file above
+  if [ "$(docker inspect -f '{{.Config.Image}} {{.State.Running}}' "$site" 2>/dev/null)" != "$site_image true" ]; then
+    docker rm -f "$site" >/dev/null 2>&1 || true
+    docker run -d --name "$site" --hostname site --restart unless-stopped --sysctl net.ipv4.ip_forward=0 \
+      -e "DEBIAN_MIRROR=$mirror" -v "$site:/srv" -p "$push:5000" "$site_image" >/dev/null
+    docker network connect --ip "$subnet.2" --alias site.lab "$network" "$site"
+  fi
+  local _
+  for _ in $(seq 60); do
+    if curl -sf -o /dev/null "http://$push/v2/"; then
+      return
+    fi
+    sleep 0.5
+  done
+  docker logs "$site" 2>&1 | tail -n 5 >&2
+  die "the site's registry does not answer: its last lines are above."
+}
+
+publish() { # publish IMAGE NAME: puts a local image into the site's registry as NAME
+  if curl -sf -o /dev/null -I -H 'Accept: application/vnd.docker.distribution.manifest.v2+json' "http://$push/v2/${2%:*}/manifests/${2##*:}" \
+    && [ "$(cat "$state/published/${2//\//_}" 2>/dev/null)" = "$1" ]; then
+    return
+  fi
+  echo "    $2"
+  docker tag "$1" "$push/$2"
+  docker push -q "$push/$2" >/dev/null
+  docker rmi "$push/$2" >/dev/null
+  mkdir -p "$state/published"
+  echo "$1" >"$state/published/${2//\//_}"
+}
+
+pin() { # pin VARIABLE: the image that the role llm_stack uses by default, without its digest
+  sed -n "s/^$1: *//p" "$top/roles/llm_stack/defaults/main.yml" | tr -d "\"'" | cut -d@ -f1
+}
+
+publish_images() {
+  # shellcheck source=/dev/null
+  . "$state/images"
+  local ollama_name litellm_name db_name
+  if registries_answer; then
+    echo "    the public registries answer: taking the real images"
+    ollama_name=$(pin llm_stack_ollama_image) litellm_name=$(pin llm_stack_litellm_image) db_name=$(pin llm_stack_db_image)
+    local image
+    for image in "$ollama_name" "$litellm_name" "$db_name"; do
+      docker image inspect "$image" >/dev/null 2>&1 || docker pull -q "$image" >/dev/null
+    done
+    publish "$ollama_name" "$ollama_name"
+    publish "$litellm_name" "${litellm_name#*/}"
+    publish "$db_name" "library/$db_name"
+    floor=$(sed -n 's/^stack_verify_ollama_floor: *//p' "$top/roles/stack_verify/defaults/main.yml" | tr -d "\"'")
+  else
+    ollama_name=ollama/ollama:0.9.3 litellm_name=ghcr.io/berriai/litellm:v1.106.2 db_name=postgres:17
+    # shellcheck disable=SC2154
+    publish "$ollama_image" "$ollama_name"
+    # shellcheck disable=SC2154
+    publish "$litellm_image" "${litellm_name#*/}"
+    # shellcheck disable=SC2154
+    publish "$postgres_image" "library/$db_name"
+    floor=0.9.3
+  fi
+  # shellcheck disable=SC2154
+  cat >"$state/generated.yml" <<YAML
+---
+# Written by lab/lab.sh: what this machine could get, and where it keeps it.
+lab_host_image: $host_image
+lab_ssh_key: $state/id_ed25519
+llm_stack_ollama_image: $ollama_name
+llm_stack_litellm_image: site.lab:5000/${litellm_name#*/}
+llm_stack_db_image: $db_name
+stack_verify_ollama_floor: "$floor"
+YAML
+  install -m 0644 "$state/generated.yml" "$top/inventories/lab/group_vars/all/generated.yml"
+}
+
+publish_models() {
+  local name missing=()
+  for name in tinyllama:latest gpt-oss:20b bge-m3:latest; do
+    curl -sf -o /dev/null -H 'Accept: application/vnd.docker.distribution.manifest.v2+json' \
+      "http://$push/v2/library/${name%:*}/manifests/${name#*:}" || missing+=("$name")
+  done
+  if [ ${#missing[@]} = 0 ]; then
+    return
+  fi
+  # shellcheck source=/dev/null
+  . "$state/images"
+  rm -rf "$state/models"
+  mkdir -p "$state/models"
+  docker rm -f "$site-models" >/dev/null 2>&1 || true
+  # shellcheck disable=SC2154
+  docker run -d --rm --name "$site-models" --network "$network" -v "$state/models:/models:ro" -w /models "$ollama_image" >/dev/null
+  for name in "${missing[@]}"; do
+    echo "    $name"
+    "$venv/python" "$here/make_model.py" "$state/models/model.gguf" "${name%:latest}" answers: every part of this chain works, from question to model.
+    printf 'FROM ./model.gguf\nTEMPLATE "{{ .Prompt }}"\nPARAMETER temperature 0\n' >"$state/models/Modelfile"
+    local log
+    log=$(docker exec "$site-models" sh -c "
+      until ollama list >/dev/null 2>&1; do sleep 0.2; done
+      ollama create '$name' -f Modelfile && ollama cp '$name' 'site.lab:5000/library/$name' && ollama push --insecure 'site.lab:5000/library/$name'" 2>&1) \
+      || { docker stop "$site-models" >/dev/null; die "the model $name could not be put into the mirror: $(tail -n 1 <<<"$log")"; }
+  done
+  docker stop "$site-models" >/dev/null
+  rm -rf "$state/models"
+}
+
+services() {
+  printf 'The practice site; what it keeps is in %s and in Docker.\n' "$state"
+  mkdir -p "$state"
+  step "this machine: root, disk, packages, Docker" check_machine
+  [ -e "$state/id_ed25519" ] || ssh-keygen -q -t ed25519 -N '' -C local-llm-lab -f "$state/id_ed25519"
+  step "images: built where they are not there yet (5 minutes the first time)" build_images
+  step "site services: registry, model mirror, package mirror" start_site
+  step "images into the site's registry" publish_images
+  step "models into the site's mirror" publish_models
+}
+
+hosts() {
+  step "hosts: $(cd "$top" && "$venv/ansible-inventory" -i inventories/lab --graph llm_hosts | sed -n 's/.*|--//p' | grep -v '^@' | xargs)" \
+    env -C "$top" "$venv/ansible-playbook" -i inventories/lab lab/create.yml
+}
+
+down() {
+  docker info >/dev/null 2>&1 || die "Docker does not run, so nothing of the lab does."
+  local container
+  for container in $(docker network inspect -f '{{range .Containers}}{{.Name}} {{end}}' "$network" 2>/dev/null) \
+    $(docker ps -aq --filter label=local-llm-lab); do
+    docker rm -fv "$container" >/dev/null 2>&1 || true
+  done
+  docker rm -f "$site" >/dev/null 2>&1 || true
+  docker network rm "$network" >/dev/null 2>&1 || true
+  iptables -D INPUT -i "$bridge" -m conntrack --ctstate NEW -j DROP 2>/dev/null || true
+  echo "The lab's hosts, services and network are gone; its images and downloads stay ('make clean' takes them too)."
+}
+
+clean() {
+  if command -v docker >/dev/null && docker info >/dev/null 2>&1; then
+    down
+    docker volume rm -f "$site" >/dev/null
+    docker images --format '{{.Repository}}:{{.Tag}}' 'local-llm-lab/*' | xargs -r docker rmi >/dev/null
+  fi
+  rm -rf "$state"
+}
+
+shell() {
+  [ -n "${1:-}" ] || die "which host? make lab-shell HOST=low1"
+  docker inspect "$1" >/dev/null 2>&1 || die "there is no host '$1' in the lab; 'make lab' makes those of inventories/lab."
+  exec docker exec -it "$1" su - ops
+}
+
+case ${1:-} in
+  services | hosts | down | clean) "$1" ;;
+  shell) shell "${2:-}" ;;
+  *) die "usage: lab.sh services | hosts | shell HOST | down | clean" ;;
+esac
