@@ -77,15 +77,19 @@ start_docker() {
 }
 
 debian_mirror() { # the Debian mirror this machine itself uses
-  if [ -n "${LAB_DEBIAN_MIRROR:-}" ]; then
-    printf '%s\n' "${LAB_DEBIAN_MIRROR%/}"
-    return
+  local mirror=${LAB_DEBIAN_MIRROR:-}
+  if [ -z "$mirror" ]; then
+    # Nothing is listed before the first `apt-get update`.
+    mirror=$(apt_targets)
+    [ -n "$mirror" ] || { apt-get update -q >/dev/null 2>&1 && mirror=$(apt_targets); } || true
   fi
-  local mirror
-  mirror=$(apt-get indextargets --format '$(ORIGIN) $(LABEL) $(COMPONENT) $(REPO_URI)' 2>/dev/null | sed -n 's/^Debian Debian main //p' | head -n 1)
-  [ -n "$mirror" ] || { apt-get update -q >/dev/null 2>&1; mirror=$(apt-get indextargets --format '$(ORIGIN) $(LABEL) $(COMPONENT) $(REPO_URI)' | sed -n 's/^Debian Debian main //p' | head -n 1); }
   [ -n "$mirror" ] || die "finds no Debian mirror in this machine's apt sources: set LAB_DEBIAN_MIRROR=http://..."
   printf '%s\n' "${mirror%/}"
+}
+
+apt_targets() {
+  # shellcheck disable=SC2016  # apt-get's own names
+  apt-get indextargets --format '$(ORIGIN) $(LABEL) $(COMPONENT) $(REPO_URI)' 2>/dev/null | sed -n 's/^Debian Debian main //p' | sed -n 1p
 }
 
 registries_answer() { # true where the public image registries can be reached

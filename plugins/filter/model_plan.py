@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, the local_llm.fleet contributors
-# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Choose the models that fit a machine: pure functions from a reading and data to a plan."""
 
@@ -210,10 +210,8 @@ def model_plan(reading: dict, catalog: dict, tiers: dict, tier: str = "auto", ti
     problems = list(reading.get("problems") or [])
     budget = gpu_budget(reading)
     unreadable = [gpu for gpu in reading.get("gpus") or [] if gpu.get("kind") != "dedicated"]
-    problems += [
-        "the GPU %s has no driver" % gpu.get("name") if gpu.get("source") == "pci" else "the GPU %s does not tell its memory" % gpu.get("name")
-        for gpu in unreadable
-    ]
+    for gpu in unreadable:
+        problems.append("the GPU %s %s" % (gpu.get("name"), "has no driver" if gpu.get("source") == "pci" else "does not tell its memory"))
     plan = {
         "schema": SCHEMA,
         "status": "final",

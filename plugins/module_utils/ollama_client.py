@@ -1,10 +1,11 @@
 # Copyright: (c) 2026, the local_llm.fleet contributors
-# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A small client of Ollama's HTTP API, on the standard library and Ansible's own URL helper."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import time
@@ -100,10 +101,8 @@ class OllamaClient:
     @staticmethod
     def _reason(error: HTTPError) -> str:
         text = error.read().decode("utf-8", "replace").strip()
-        try:
+        with contextlib.suppress(ValueError, KeyError, TypeError):
             text = json.loads(text)["error"]
-        except (ValueError, KeyError, TypeError):
-            pass
         return one_line("HTTP %d: %s" % (error.code, text or error.reason))
 
     def _json(self, method: str, path: str, body: dict | None = None) -> dict:

@@ -1,6 +1,6 @@
 #!/usr/bin/python
 # Copyright: (c) 2026, the local_llm.fleet contributors
-# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 from __future__ import annotations
@@ -50,7 +50,8 @@ options:
   expect:
     description:
       - V(answer) fails when there is none.
-      - V(refusal) fails unless the server answers 400, 401 or 403.
+      - V(refusal) fails unless the server answers 401 or 403, or 400 because it has no database to look the key up in,
+        which is what LiteLLM says without one. Any other 400, such as for an unknown model, is no refusal.
     type: str
     choices: [answer, refusal]
     default: answer
@@ -154,7 +155,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.urls import open_url
 from ansible_collections.local_llm.fleet.plugins.module_utils.ollama_client import one_line
 
-REFUSALS = (400, 401, 403)
+# LiteLLM's error type for a key that it cannot look up.
+NO_DATABASE = "no_db_connection"
 
 
 class CheckError(Exception):
@@ -172,6 +174,16 @@ def reason(body: str) -> str:
         return one_line(str(error.get("message", error) if isinstance(error, dict) else error))
     except (ValueError, AttributeError):
         return one_line(body)
+
+
+def is_refusal(status: int, body: str) -> bool:
+    """Whether an error says that the key is missing or wrong, and not that something else is."""
+    if status == 400:
+        try:
+            return json.loads(body)["error"]["type"] == NO_DATABASE
+        except (ValueError, KeyError, TypeError):
+            return False
+    return status in (401, 403)
 
 
 def read_chat(lines, started: float, clock=time.monotonic) -> dict:
@@ -254,10 +266,10 @@ class EndpointCheck:
                 else:
                     result["dimensions"] = dimensions(answer.read())
         except HTTPError as error:
-            words = reason(error.read().decode("utf-8", "replace"))
-            result = {"status": error.code, "reason": words}
-            if self.params["expect"] == "answer" or error.code not in REFUSALS:
-                raise CheckError("the server answered %d: %s" % (error.code, words), **result) from error
+            body = error.read().decode("utf-8", "replace")
+            result = {"status": error.code, "reason": reason(body)}
+            if self.params["expect"] == "answer" or not is_refusal(error.code, body):
+                raise CheckError("the server answered %d: %s" % (error.code, result["reason"]), **result) from error
         except (URLError, OSError) as error:
             raise CheckError("%s does not answer: %s" % (self.params["url"], getattr(error, "reason", error))) from error
         result["seconds"] = round(time.monotonic() - started, 3)

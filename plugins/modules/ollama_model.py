@@ -1,6 +1,6 @@
 #!/usr/bin/python
 # Copyright: (c) 2026, the local_llm.fleet contributors
-# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 from __future__ import annotations
@@ -123,7 +123,11 @@ models:
       type: float
       sample: 61.3
   sample:
-    - {name: "tinyllama:latest", action: pulled, digest: 2644915ede352ea7bdfaff0bfac0be74c719d5d5202acb63a6fb095b52f394a4, size: 637700138, seconds: 61.3}
+    - name: tinyllama:latest
+      action: pulled
+      digest: 2644915ede352ea7bdfaff0bfac0be74c719d5d5202acb63a6fb095b52f394a4
+      size: 637700138
+      seconds: 61.3
 """
 
 import time
@@ -216,7 +220,8 @@ def main() -> None:
         result = models.run()
     except OllamaError as error:
         name = models.results[-1]["name"] if models.results else "models"
-        module.fail_json(msg="%s: %s" % (name, error), models=models.results, changed=any(r["action"] != "none" for r in models.results[:-1]))
+        changed = any(result["action"] != "none" for result in models.results[:-1])
+        module.fail_json(msg="%s: %s" % (name, error), models=models.results, changed=changed)
     module.exit_json(**result)
 
 

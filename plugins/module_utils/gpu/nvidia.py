@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, the local_llm.fleet contributors
-# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Read NVIDIA cards: from ``nvidia-smi`` where a driver is loaded, from the PCI bus where none is."""
 
@@ -115,7 +115,7 @@ def read(run_command, find_binary, pci_root="/sys/bus/pci/devices"):
         gpus, problems = parse_query(out)
         if rc != 0 and not problems:
             problems.append("nvidia-smi ended with %d: %s" % (rc, (err or out).strip() or "no output"))
-    seen = set(gpu["pci_address"] for gpu in gpus)
+    seen = {gpu["pci_address"] for gpu in gpus}
     for card in read_pci(pci_root):
         if card["pci_address"] in seen:
             continue
