@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Style, documentation and sanity, in the order of their speed. Run through `make lint`.
+set -euo pipefail
+cd "$(dirname "$(readlink -f "$0")")/.."
+
+step() {
+  local started=$SECONDS
+  printf -- '--> %s\n' "$*"
+  "$@"
+  printf '    %d s\n' "$((SECONDS - started))"
+}
+
+# ansible-test wants the collection at a path that ends in ansible_collections/NAMESPACE/NAME, and no link on the way.
+ansible_test() (
+  name=$1 cache=~/.ansible/test/cache
+  shift
+  work=$(mktemp -d)
+  trap 'rm -rf "$work"' EXIT
+  mkdir -p "$work/ansible_collections/local_llm/fleet" "$cache"
+  git ls-files -z --cached --others --exclude-standard -- . ':!collections' ':!lab' ':!molecule' \
+    | xargs -0 tar -c --ignore-failed-read 2>/dev/null | tar -xC "$work/ansible_collections/local_llm/fleet"
+  # ansible-test downloads get-pip.py from a server of its own; everything else comes from PyPI.
+  [ -e "$cache/get_pip_24_2.py" ] || cp tests/get_pip.py "$cache/get_pip_24_2.py"
+  python=$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+  (cd "$work/ansible_collections/local_llm/fleet" && PIP_QUIET=1 ansible-test "$name" --requirements --python "$python" --color no "$@")
+)
+
+# In the distribution only, not on PyPI.
+if ! command -v shellcheck >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+  { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends shellcheck; } >/dev/null 2>&1 || true
+fi
+if command -v shellcheck >/dev/null; then
+  step shellcheck lab/*.sh lab/images/*.sh lab/images/*/*.sh tests/*.sh .ci/run
+else
+  echo '--> shellcheck is not installed: scripts are not checked'
+fi
+step yamllint --strict .
+step ruff check --quiet .
+step ruff format --check --quiet .
+step antsibull-changelog lint
+step ansible-lint -q --nocolor
+step antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs=dependent .
+step ansible_test sanity
+step ansible_test units

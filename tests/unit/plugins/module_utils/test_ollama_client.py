@@ -1,0 +1,164 @@
+# Copyright: (c) 2026, the local_llm.fleet contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+from ansible_collections.local_llm.fleet.plugins.module_utils import ollama_client
+from ansible_collections.local_llm.fleet.plugins.module_utils.ollama_client import ModelName, OllamaClient, OllamaError
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+@pytest.mark.parametrize(
+    ("text", "short"),
+    [
+        ("qwen3", "qwen3:latest"),
+        ("qwen3:8b", "qwen3:8b"),
+        ("library/qwen3", "qwen3:latest"),
+        ("registry.ollama.ai/library/qwen3:latest", "qwen3:latest"),
+        ("me/model", "me/model:latest"),
+        ("hf.co/user/repo:Q4_K_M", "hf.co/user/repo:Q4_K_M"),
+        ("mirror:5000/library/qwen3", "mirror:5000/library/qwen3:latest"),
+        ("http://mirror:5000/library/qwen3:8b", "mirror:5000/library/qwen3:8b"),
+    ],
+)
+def test_name(text, short):
+    name = ModelName.parse(text)
+    assert name.short == short
+    assert ModelName.parse(short) == name
+
+
+def test_one_model_under_many_names():
+    names = ("qwen3", "Qwen3:Latest", "library/qwen3", "registry.ollama.ai/library/qwen3:latest")
+    assert len({ModelName.parse(name).key for name in names}) == 1
+
+
+def test_name_on_a_mirror():
+    assert ModelName.parse("qwen3").at("mirror:5000").short == "mirror:5000/library/qwen3:latest"
+
+
+@pytest.mark.parametrize("text", ["", ":8b", "a/b/c/d", "a//b", "qwen3:"])
+def test_no_name(text):
+    with pytest.raises(ValueError, match="is no model name"):
+        ModelName.parse(text)
+
+
+@given(st.text())
+def test_any_text_is_a_name_or_refused(text):
+    try:
+        name = ModelName.parse(text)
+    except ValueError:
+        return
+    assert all(name)
+
+
+@given(st.binary())
+def test_any_bytes_are_a_line(raw):
+    assert isinstance(ollama_client.parse_line(raw), dict)
+
+
+class Replay(OllamaClient):
+    """A client whose engine says what was recorded."""
+
+    def __init__(self, lines: bytes) -> None:
+        super().__init__("http://127.0.0.1:9")
+        self.lines = lines
+
+    def _open(self, method, path, body=None):
+        import io
+
+        return io.BytesIO(self.lines)
+
+
+def test_pull(recorded):
+    sizes = Replay(recorded("ollama/pull_success.ndjson")).pull("tinyllama", False, 60)
+    assert sum(sizes.values()) == 475744 + 13 + 18 + 414
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("pull_unknown_model", "pull model manifest: file does not exist"),
+        ("pull_https_to_http", "server gave HTTP response to HTTPS client"),
+        ("pull_no_dns", "lookup registry.ollama.ai"),
+    ],
+)
+def test_error_line_inside_a_successful_answer(recorded, name, message):
+    with pytest.raises(OllamaError, match=message):
+        Replay(recorded("ollama/%s.ndjson" % name)).pull("tinyllama", False, 60)
+
+
+def test_stream_that_ends_without_success(recorded):
+    cut = b"\n".join(recorded("ollama/pull_success.ndjson").splitlines()[:3]) + b"\n"
+    with pytest.raises(OllamaError, match="ended the pull without saying why, after 'pulling 8971631822aa'"):
+        Replay(cut).pull("tinyllama", False, 60)
+
+
+def test_lines_without_growth_are_idleness():
+    # What a silent mirror looks like: the engine goes on sending, and the completed bytes even fall.
+    line = json.dumps({"status": "pulling a", "digest": "sha256:a", "total": 100, "completed": 50}).encode() + b"\n"
+    fallen = line.replace(b"50", b"10")
+    ticks = iter(range(1000))
+    with pytest.raises(OllamaError, match="no progress for 30 s after 50 bytes"):
+        Replay(line + fallen * 500).pull("tinyllama", False, 30, clock=lambda: next(ticks))
+
+
+def test_slow_growth_is_no_idleness():
+    lines = b"".join(
+        json.dumps({"status": "pulling a", "digest": "a", "total": 999, "completed": n}).encode() + b"\n" for n in range(1, 500)
+    )
+    ticks = iter(range(10000))
+    Replay(lines + b'{"status":"success"}\n').pull("tinyllama", False, 10, clock=lambda: next(ticks))
+
+
+@pytest.fixture
+def server():
+    """A server that answers every request with what the test sets."""
+
+    class Handler(BaseHTTPRequestHandler):
+        answer = (200, b"{}")
+
+        def do_GET(self):
+            self.send_response(self.answer[0])
+            self.send_header("Content-Length", str(len(self.answer[1])))
+            self.end_headers()
+            self.wfile.write(self.answer[1])
+
+        do_POST = do_DELETE = do_GET
+
+        def log_message(self, *args):
+            pass
+
+    running = HTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=running.serve_forever, daemon=True).start()
+    yield Handler, "http://127.0.0.1:%d" % running.server_port
+    running.shutdown()
+    running.server_close()
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        ((404, b'{"error":"model \'x\' not found"}'), "HTTP 404: model 'x' not found"),
+        ((502, b"<html>\n<body>Bad Gateway</body>"), "HTTP 502: <html> <body>Bad Gateway</body>"),
+        ((500, b""), "HTTP 500: Internal Server Error"),
+        ((200, b"hello"), "something that is not JSON"),
+    ],
+)
+def test_refusals_are_one_line(server, answer, message):
+    handler, url = server
+    handler.answer = answer
+    with pytest.raises(OllamaError, match=message) as caught:
+        OllamaClient(url).delete("x")
+    assert "\n" not in str(caught.value)
+
+
+def test_nobody_there():
+    with pytest.raises(OllamaError, match="the engine at http://127.0.0.1:9 does not answer"):
+        OllamaClient("http://127.0.0.1:9").version()

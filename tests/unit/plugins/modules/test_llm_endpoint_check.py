@@ -1,0 +1,76 @@
+# Copyright: (c) 2026, the local_llm.fleet contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.local_llm.fleet.plugins.modules import llm_endpoint_check as check
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+def test_chat(recorded):
+    ticks = iter(range(100, 200))
+    result = check.read_chat(recorded("gateway/chat_stream.txt").splitlines(keepends=True), 90, clock=lambda: next(ticks))
+    assert result == {
+        "answer": "tinyllama answers: every part of this chain works, from question to model.",
+        "time_to_first_token": 10,
+        "tokens": 13,
+        "tokens_per_second": round(12 / 11, 1),
+    }
+
+
+def test_thinking_counts_as_the_first_token():
+    lines = [b'data: {"choices":[{"delta":{"reasoning_content":"hm"}}]}', b'data: {"choices":[{"delta":{"content":"yes"}}]}']
+    ticks = iter((5.0, 7.0))
+    result = check.read_chat(lines, 4.0, clock=lambda: next(ticks))
+    assert (result["answer"], result["time_to_first_token"]) == ("yes", 1.0)
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ([], "the model said nothing"),
+        ([b"data: [DONE]"], "the model said nothing"),
+        ([b'data: {"error":{"message":"out of memory"}}'], "the answer broke off: out of memory"),
+        ([b"data: {oops"], "not JSON"),
+    ],
+)
+def test_no_chat(lines, message):
+    with pytest.raises(check.CheckError, match=message):
+        check.read_chat(lines, 0)
+
+
+@pytest.mark.parametrize(
+    ("status", "name", "refused"),
+    [
+        (401, "no_key", True),
+        (400, "wrong_key_without_database", True),
+        # The key was good, or this would not have been looked at: no refusal.
+        (400, "unknown_model", False),
+    ],
+)
+def test_refusal(recorded, status, name, refused):
+    assert check.is_refusal(status, recorded("gateway/%s.json" % name).decode()) is refused
+
+
+@pytest.mark.parametrize("status", [404, 429, 500, 502])
+def test_other_errors_are_no_refusal(status):
+    assert not check.is_refusal(status, "")
+
+
+@given(st.text())
+def test_any_body_has_a_reason(body):
+    assert "\n" not in check.reason(body)
+    assert check.is_refusal(400, body) is False
+
+
+@given(st.binary())
+def test_any_body_is_an_embedding_or_an_error(body):
+    with pytest.raises(check.CheckError):
+        check.dimensions(body)
+
+
+def test_embedding():
+    assert check.dimensions(b'{"data":[{"embedding":[0.1,0.2,0.3]}]}') == 3
