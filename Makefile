@@ -58,7 +58,7 @@ unit: venv ## Unit tests
 
 molecule: venv ## Molecule scenarios against real engines: SCENARIO=low_spec (default), or any other
 	@lab/lab.sh services
-	@$(BIN)/molecule test -s $(or $(SCENARIO),low_spec)
+	@$(BIN)/molecule test --no-command-borders -s $(or $(SCENARIO),low_spec)
 
 test: lint unit molecule ## What must pass before a change lands
 
