@@ -6,6 +6,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 INVENTORY ?= inventories/localhost
 ARGS ?=
+export Q
 VENV := .venv
 BIN := $(VENV)/bin
 PLAYBOOK = $(BIN)/ansible-playbook -i $(INVENTORY) $(ARGS)
@@ -30,10 +31,7 @@ $(VENV)/done: requirements.txt requirements-dev.txt
 venv: $(VENV)/done
 
 lab: venv ## Build the practice site on this machine, provision its host, ask it a question
-	@started=$$SECONDS; lab/lab.sh services && lab/lab.sh hosts \
-	  && lab/step.sh 'site.yml over inventories/lab' $(BIN)/ansible-playbook -i inventories/lab site.yml \
-	  && echo "The whole of it took $$((SECONDS - started)) s." \
-	  && $(MAKE) --no-print-directory ask INVENTORY=inventories/lab
+	@lab/lab.sh up
 
 lab-down: ## Take the practice site away (images and downloads stay)
 	@lab/lab.sh down
@@ -46,6 +44,12 @@ site: venv ## Bring the hosts of INVENTORY to what their plan says
 
 verify: venv ## Ask the hosts of INVENTORY whether they are what their plan says
 	@$(PLAYBOOK) playbooks/verify.yml
+
+ask: venv ## Ask a host's model: make ask HOST=low1 Q='What is a rack?'
+	@$(PLAYBOOK) $(if $(HOST),--limit $(HOST)) playbooks/ask.yml
+
+key: venv ## Show a host's gateway address and key: make key HOST=low1
+	@$(PLAYBOOK) $(if $(HOST),--limit $(HOST)) playbooks/key.yml
 
 models: venv ## Plan anew, and bring models and routes in line with it
 	@$(PLAYBOOK) playbooks/models.yml

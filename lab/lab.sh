@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The practice site: what a company with a closed network has, on this one machine. See lab/README.md.
 #
+#   lab.sh up          all of it: services, hosts, site.yml over inventories/lab, a question
 #   lab.sh services    images, network, registry, model mirror, package mirror, models
 #   lab.sh hosts       the hosts of inventories/lab, fresh where they are not there yet
 #   lab.sh shell HOST  a shell on a host
@@ -233,6 +234,26 @@ hosts() {
     env -C "$top" "$venv/ansible-playbook" -i inventories/lab lab/create.yml
 }
 
+up() {
+  services
+  hosts
+  cd "$top"
+  step "site.yml over inventories/lab" "$venv/ansible-playbook" -i inventories/lab site.yml
+  local host
+  host=$("$venv/ansible-inventory" -i inventories/lab --graph llm_hosts | sed -n 's/.*|--//p' | grep -v '^@' | head -n 1)
+  step "one more question to $host" "$venv/ansible-playbook" -i inventories/lab playbooks/ask.yml --limit "$host"
+  cat <<TEXT
+
+All of it took $SECONDS s. The sentence above came from the model, through the gateway. The lab's models are toys that
+know one sentence; engine, gateway and database are real.
+
+  ask again             make ask INVENTORY=inventories/lab HOST=$host Q='What is a rack?'
+  address and key       make key INVENTORY=inventories/lab HOST=$host
+  a shell on the host   make lab-shell HOST=$host
+  away with it          make lab-down
+TEXT
+}
+
 down() {
   docker info >/dev/null 2>&1 || die "Docker does not run, so nothing of the lab does."
   local container
@@ -262,7 +283,7 @@ shell() {
 }
 
 case ${1:-} in
-  services | hosts | down | clean) "$1" ;;
+  up | services | hosts | down | clean) "$1" ;;
   shell) shell "${2:-}" ;;
-  *) die "usage: lab.sh services | hosts | shell HOST | down | clean" ;;
+  *) die "usage: lab.sh up | services | hosts | shell HOST | down | clean" ;;
 esac
