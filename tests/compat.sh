@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# The built tarball, installed outside the checkout, under each supported ansible-core: checked on a virgin host,
+# provisioned, and run again with no change. The controller is a container with Python 3.13, which all of them run on, and
+# has no ansible.cfg, so that the collection stands alone. Run through `make test-all`.
+set -euo pipefail
+top=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)
+cd "$top"
+versions=(2.18.19 2.19.14 2.20.10 2.21.5)
+address=172.30.90.31
+
+work=$(mktemp -d)
+trap '.venv/bin/ansible-playbook -i "$work/inventory" lab/destroy.yml >/dev/null 2>&1; rm -rf "$work"' EXIT
+mkdir -p "$work/inventory" "$work/collections/ansible_collections/community"
+cp -rL inventories/lab/group_vars "$work/inventory/"
+printf 'llm_hosts: {hosts: {compat: {ansible_host: %s}}}\n' "$address" >"$work/inventory/hosts.yml"
+key=$(sed -n 's/^lab_ssh_key: //p' inventories/lab/group_vars/all/generated.yml)
+image=$(sed -n 's/^lab_host_image: //p' inventories/lab/group_vars/all/generated.yml)
+
+.venv/bin/ansible-galaxy collection build --force --output-path "$work/dist" >/dev/null
+(cd "$work" && "$top/.venv/bin/ansible-galaxy" collection install dist/*.tar.gz -p "$work/collections" --no-deps --offline >/dev/null)
+bundle=$(.venv/bin/python -c 'import ansible_collections; print(list(ansible_collections.__path__)[0])')
+for name in docker general library_inventory_filtering_v1; do
+  cp -r "$bundle/community/$name" "$work/collections/ansible_collections/community/"
+done
+
+play() { # play CORE OPTION...: runs the installed site playbook
+  local core=$1
+  shift
+  docker run --rm --network local-llm-lab -v "$work/$core:/core:ro" -v "$work/collections:/collections:ro" -v "$work/inventory:/inventory:ro" \
+    -v "$key:$key:ro" -e PYTHONPATH=/core -e ANSIBLE_COLLECTIONS_PATH=/collections -e ANSIBLE_NOCOLOR=1 -w /root "$image" \
+    python3 -m ansible playbook -i /inventory local_llm.fleet.site "$@" >"$work/log" 2>&1 \
+    || { tail -n 30 "$work/log"; echo "compat: local_llm.fleet.site $* failed under ansible-core $core" >&2; exit 1; }
+}
+
+for core in "${versions[@]}"; do
+  started=$SECONDS
+  .venv/bin/pip install -q --disable-pip-version-check --no-compile --target "$work/$core" --python-version 3.13 --ignore-requires-python --only-binary=:all: \
+    --platform manylinux_2_28_x86_64 --platform manylinux2014_x86_64 --platform any "ansible-core==$core" jmespath 2>"$work/pip.log" || { cat "$work/pip.log" >&2; exit 1; }
+  .venv/bin/ansible-playbook -i "$work/inventory" lab/destroy.yml >/dev/null
+  .venv/bin/ansible-playbook -i "$work/inventory" lab/create.yml >/dev/null
+  play "$core" --check
+  play "$core"
+  grep -h 'answered in' "$work/log" || { echo "compat: no answer under ansible-core $core" >&2; exit 1; }
+  play "$core"
+  grep -q 'changed=0 ' "$work/log" || { tail -n 3 "$work/log"; echo "compat: the second run under ansible-core $core changed something" >&2; exit 1; }
+  ! grep -iE 'deprecat' "$work/log" || { echo "compat: ansible-core $core warns of what it will drop" >&2; exit 1; }
+  printf 'compat: ansible-core %s provisioned a virgin host from the tarball, in %d s\n' "$core" "$((SECONDS - started))"
+done
+echo "compat: ${#versions[@]} versions passed"
