@@ -69,6 +69,9 @@ test: lint unit molecule ## What must pass before a change lands
 test-all: test ## That, and what takes longer: other versions of ansible-core, the installed collection
 	@tests/compat.sh
 
+bench: venv ## Seconds of a run that has nothing to do, beside the same by hand (needs `make lab`)
+	@tests/bench/noop.sh
+
 build: venv ## The collection's tarball, in dist/
 	@$(BIN)/ansible-galaxy collection build --force --output-path dist
 
@@ -76,4 +79,4 @@ clean: ## Away with the practice site, its caches and the virtual environment
 	@lab/lab.sh clean
 	@rm -rf $(VENV) .ansible .cache dist
 
-.PHONY: help venv lab lab-down lab-shell site verify models lint unit molecule test test-all build clean ask key
+.PHONY: help venv lab lab-down lab-shell site verify models lint unit molecule test test-all bench build clean ask key

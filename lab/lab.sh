@@ -41,21 +41,28 @@ check_machine() {
   free=$(df --output=avail -BG / | tail -n 1 | tr -dc 0-9)
   [ "$free" -ge "$needed_gb" ] || die "needs $needed_gb GB of disk, / has $free GB left."
   local missing=() command
-  for command in dockerd:docker.io iptables:iptables debootstrap:debootstrap ssh:openssh-client cc:gcc strip:binutils curl:curl; do
+  for command in dockerd:docker.io iptables:iptables debootstrap:debootstrap ssh:openssh-client cc:gcc strip:binutils curl:curl ss:iproute2; do
     command -v "${command%%:*}" >/dev/null || missing+=("${command#*:}")
   done
   # The library headers are no part of a bare gcc.
   [ -e /usr/include/stdio.h ] || missing+=(libc6-dev)
   if [ ${#missing[@]} -gt 0 ]; then
-    echo "    installing ${missing[*]}"
-    local log
-    log=$(mktemp)
-    { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "${missing[@]}"; } >"$log" 2>&1 \
-      || { tail -n 5 "$log" >&2; die "could not install ${missing[*]}; the whole output is in $log."; }
+    install_packages "${missing[@]}"
   fi
+  # Debian 13 has the client in a package of its own, Debian 12 in docker.io.
+  command -v docker >/dev/null || install_packages docker-cli
   start_docker
   grep -qw overlay /proc/filesystems || modprobe overlay 2>/dev/null || true
   grep -qw overlay /proc/filesystems || die "the kernel lacks overlayfs, which the hosts' own Docker needs."
+}
+
+install_packages() {
+  local log
+  log=$(mktemp)
+  echo "    installing $*"
+  { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "$@"; } >"$log" 2>&1 \
+    || { tail -n 5 "$log" >&2; die "could not install $*; the whole output is in $log."; }
+  rm -f "$log"
 }
 
 start_docker() {
@@ -269,11 +276,12 @@ down() {
 
 clean() {
   if command -v docker >/dev/null && docker info >/dev/null 2>&1; then
-    down
+    down >/dev/null
     docker volume rm -f "$site" >/dev/null
     docker images --format '{{.Repository}}:{{.Tag}}' 'local-llm-lab/*' | xargs -r docker rmi >/dev/null
   fi
   rm -rf "$state"
+  echo "The lab is gone, with its images and downloads. Docker itself stays."
 }
 
 shell() {
