@@ -77,6 +77,9 @@ SCHEMA = 1
 MIB = 2**20
 NOMINAL = 0.92  # of a nominal size; cards of "16 GB" show from 15360 to 16384 MiB
 OVERHEAD_MIB = 1024  # compute buffers and the GPU library's own context, per loaded model
+CATALOG_FIELDS = {"route": str, "mode": str, "bytes": int, "kv_bytes_per_token": int, "max_context": int}
+TIER_FIELDS = {"floor_gib": (int, float), "models": list, "resident": list, "max_context": int}
+TYPE_NAMES = {str: "text", int: "a whole number", (int, float): "a number", list: "a list"}
 CONTEXT_LADDER = (131072, 65536, 32768, 16384, 8192, 4096, 2048)
 
 
@@ -100,26 +103,45 @@ def find_tier(name: str, tiers: dict, variable: str) -> str:
     raise PlanError("%s: there is no tier '%s'; set one of auto, %s" % (variable, name, ", ".join(tiers)))
 
 
+def check_fields(variable: str, name: str, entry, fields: dict) -> None:
+    """Refuse an entry that lacks a field or has one of another type.
+
+    :raises PlanError: naming the entry and the field.
+    """
+    if not isinstance(entry, dict):
+        raise PlanError("%s: %s is not a mapping" % (variable, name))
+    for field, kinds in fields.items():
+        if field not in entry:
+            raise PlanError("%s: %s has no %s" % (variable, name, field))
+        if not isinstance(entry[field], kinds) or isinstance(entry[field], bool):
+            raise PlanError("%s: %s has a %s that is not %s" % (variable, name, field, TYPE_NAMES[kinds]))
+
+
 def check_data(catalog: dict, tiers: dict) -> None:
     """Refuse a catalog or tiers that cannot be planned with.
 
     :raises PlanError: naming the entry.
     """
+    routes = {}
     for name, entry in catalog.items():
-        for field in ("route", "mode", "bytes", "kv_bytes_per_token", "max_context"):
-            if field not in entry:
-                raise PlanError("model_plan_catalog: %s has no %s" % (name, field))
+        check_fields("model_plan_catalog", name, entry, CATALOG_FIELDS)
         if entry["mode"] not in ("chat", "embedding"):
             raise PlanError("model_plan_catalog: %s has mode '%s'; set chat or embedding" % (name, entry["mode"]))
         if entry["bytes"] <= 0 or entry["kv_bytes_per_token"] < 0 or entry["max_context"] <= 0:
             raise PlanError("model_plan_catalog: %s has a size below zero" % name)
+        if entry["route"] in routes:
+            raise PlanError("model_plan_catalog: %s and %s have the same route '%s'" % (routes[entry["route"]], name, entry["route"]))
+        routes[entry["route"]] = name
     for name, entry in tiers.items():
-        for field in ("floor_gib", "models", "resident", "max_context"):
-            if field not in entry:
-                raise PlanError("model_plan_tiers: %s has no %s" % (name, field))
-        for model in list(entry["models"]) + list(entry["resident"]):
+        check_fields("model_plan_tiers", name, entry, TIER_FIELDS)
+        if entry["floor_gib"] < 0 or entry["max_context"] <= 0:
+            raise PlanError("model_plan_tiers: %s has a size below zero" % name)
+        for model in entry["models"]:
             if model not in catalog:
                 raise PlanError("model_plan_tiers: %s names %s, which is not in model_plan_catalog" % (name, model))
+        for model in entry["resident"]:
+            if model not in entry["models"]:
+                raise PlanError("model_plan_tiers: %s keeps %s resident, which is not among its models" % (name, model))
     if not any(entry["floor_gib"] == 0 for entry in tiers.values()):
         raise PlanError("model_plan_tiers: no tier has a floor_gib of 0, for machines without a GPU")
 

@@ -107,7 +107,7 @@ models:
       type: str
       sample: tinyllama:latest
     action:
-      description: V(none), V(pulled) or V(removed). In check mode what would have been done.
+      description: V(none), V(pulled), V(removed), or V(failed) for the one that ended the call. In check mode what would be done.
       type: str
       sample: pulled
     digest:
@@ -161,16 +161,18 @@ class ModelSet:
             result = {"name": name.short, "action": "none", "seconds": 0.0}
             self.results.append(result)
             if self.state == "present" and not there:
-                result["action"] = "pulled"
                 started = time.monotonic()
                 if not self.check_mode:
+                    result["action"] = "failed"  # until it has not
                     self.pull(name)
+                result["action"] = "pulled"
                 result["seconds"] = round(time.monotonic() - started, 1)
                 after[name.key] = {"name": name.short}
             elif self.state == "absent" and there:
-                result["action"] = "removed"
                 if not self.check_mode:
+                    result["action"] = "failed"
                     self.client.delete(after[name.key]["name"])
+                result["action"] = "removed"
                 del after[name.key]
         changed = any(result["action"] != "none" for result in self.results)
         if changed and not self.check_mode:
@@ -220,7 +222,7 @@ def main() -> None:
         result = models.run()
     except OllamaError as error:
         name = models.results[-1]["name"] if models.results else "models"
-        changed = any(result["action"] != "none" for result in models.results[:-1])
+        changed = any(result["action"] in ("pulled", "removed") for result in models.results)
         module.fail_json(msg="%s: %s" % (name, error), models=models.results, changed=changed)
     module.exit_json(**result)
 

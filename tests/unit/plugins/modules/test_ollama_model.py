@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.local_llm.fleet.plugins.module_utils.ollama_client import OllamaError
 from ansible_collections.local_llm.fleet.plugins.modules.ollama_model import ModelSet
 
 PARAMS = {"state": "present", "mirror": None, "mirror_insecure": False, "idle_timeout": 60}
@@ -83,3 +84,16 @@ def test_the_same_model_twice_is_pulled_once():
     engine = Engine()
     run(engine, ["a", "a:latest"])
     assert engine.calls == [("pull", "a:latest", False)]
+
+
+def test_the_model_that_ended_the_call_is_named():
+    engine = Engine()
+
+    def fail(name, insecure, idle_timeout):
+        raise OllamaError("no such model")
+
+    engine.pull = fail
+    models = ModelSet(engine, {**PARAMS, "models": [{"name": "a"}, {"name": "b"}]}, False)
+    with pytest.raises(OllamaError):
+        models.run()
+    assert [(model["name"], model["action"]) for model in models.results] == [("a:latest", "failed")]
