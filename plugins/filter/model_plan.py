@@ -14,8 +14,8 @@ author:
 description:
   - Makes the plan of one host from what M(local_llm.fleet.gpu_info) has read, a catalog of models and a table of tiers.
   - The budget is the memory of the largest GPU with memory of its own, or three quarters of the machine's memory where
-    there is no GPU. The tier is the highest whose floor the budget reaches; a nominal size counts as reached from 92 %
-    of it, because cards show less than they are sold as.
+    there is no GPU, or none that is large enough for a tier of its own. The tier is the highest whose floor the budget
+    reaches; a nominal size counts as reached from 92 % of it, because cards show less than they are sold as.
   - A model needs its weights, its context's cache, and 1024 MiB besides. Models that a tier keeps resident must fit
     together, the others each alone. The context is the largest that fits, up to the tier's limit.
 positional: _input
@@ -254,9 +254,7 @@ def model_plan(reading: dict, catalog: dict, tiers: dict, tier: str = "auto", ti
         plan["tier"] = reached[-1]
     else:
         plan["tier"] = find_tier(tier, tiers, "model_plan_tier")
-        if tiers[plan["tier"]]["floor_gib"] == 0:
-            plan["budget"] = cpu_budget(reading)
-        elif budget is None:
+        if tiers[plan["tier"]]["floor_gib"] > 0 and budget is None:
             if not unreadable and not problems:
                 raise PlanError("model_plan_tier: %s needs a GPU and this host has none; set auto" % tier)
             plan["budget"] = {"kind": "dedicated", "gpu": None, "mib": floor_mib(tiers[plan["tier"]]), "reserve_mib": 0}
@@ -268,6 +266,8 @@ def model_plan(reading: dict, catalog: dict, tiers: dict, tier: str = "auto", ti
                 % (plan["budget"]["mib"], plan["tier"], minimum, floor_mib(tiers[minimum]))
             )
     chosen = tiers[plan["tier"]]
+    if chosen["floor_gib"] == 0:
+        plan["budget"] = cpu_budget(reading)  # a GPU too small for any tier of its own is left alone
     plan["models"], plan["skipped"] = choose(list(chosen["models"]), catalog, chosen, plan["budget"])
     resident = sum(model["resident"] for model in plan["models"])
     plan["engine"] = {

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import json
-import socket
 import time
 import typing as t
+from http.client import HTTPException
 from urllib.error import HTTPError, URLError
 
 from ansible.module_utils.urls import open_url
@@ -82,19 +82,19 @@ class OllamaClient:
         self.url = url.rstrip("/")
         self.timeout = timeout
 
-    def _open(self, method: str, path: str, body: dict | None = None):
+    def _open(self, method: str, path: str, body: dict | None = None, timeout: int | None = None):
         try:
             return open_url(
                 self.url + path,
                 method=method,
                 data=json.dumps(body).encode() if body is not None else None,
                 headers={"Content-Type": "application/json"},
-                timeout=self.timeout,
+                timeout=timeout or self.timeout,
                 use_proxy=False,
             )
         except HTTPError as error:
             raise OllamaError(self._reason(error)) from error
-        except (URLError, OSError) as error:
+        except (URLError, OSError, HTTPException) as error:
             reason = getattr(error, "reason", error)
             raise OllamaError("the engine at %s does not answer: %s" % (self.url, reason)) from error
 
@@ -109,7 +109,7 @@ class OllamaClient:
         try:
             with self._open(method, path, body) as answer:
                 text = answer.read()
-        except OSError as error:
+        except (OSError, HTTPException) as error:
             raise OllamaError("the engine at %s stopped answering: %s" % (self.url, error)) from error
         if not text:
             return {}
@@ -154,7 +154,9 @@ class OllamaClient:
         completed: dict[str, int] = {}
         best, last_growth, status = 0, clock(), ""
         try:
-            with self._open("POST", "/api/pull", {"model": name, "insecure": insecure, "stream": True}) as answer:
+            # Nothing is sent while a large model's checksum is taken, which may last minutes.
+            body = {"model": name, "insecure": insecure, "stream": True}
+            with self._open("POST", "/api/pull", body, timeout=idle_timeout) as answer:
                 for raw in answer:
                     line = parse_line(raw)
                     if "error" in line:
@@ -169,7 +171,7 @@ class OllamaClient:
                             best, last_growth = sum(completed.values()), clock()
                     if clock() - last_growth > idle_timeout:
                         raise OllamaError("no progress for %d s after %d bytes" % (idle_timeout, best))
-        except (OSError, socket.timeout) as error:
+        except (OSError, HTTPException) as error:
             raise OllamaError("the connection to the engine broke during the pull: %s" % error) from error
         if status != "success":
             raise OllamaError("the engine ended the pull without saying why, after '%s'" % status)

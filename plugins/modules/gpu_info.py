@@ -34,7 +34,7 @@ attributes:
     support: full
     platforms: linux
 notes:
-  - Reading does not need root. The memory limit of a container or a service counts as the machine's memory.
+  - Reading does not need root. The memory limit of a container that the module runs in counts as the machine's memory.
 seealso:
   - plugin: local_llm.fleet.model_plan
     plugin_type: filter

@@ -44,9 +44,9 @@ options:
     default: Say in one sentence that you work.
   max_tokens:
     description:
-      - The most tokens an answer may have. A model that thinks before it speaks needs some hundred.
+      - The most tokens an answer may have, thinking included. A model that thinks before it speaks needs some hundred.
     type: int
-    default: 256
+    default: 1024
   expect:
     description:
       - V(answer) fails when there is none.
@@ -60,6 +60,12 @@ options:
       - Seconds without a byte after which the question is given up. Loading a large model takes its time.
     type: int
     default: 300
+  use_proxy:
+    description:
+      - Whether a proxy that the target's environment names is used. With V(false), key and question go to O(url) and to
+        nobody else.
+    type: bool
+    default: true
   validate_certs:
     description:
       - Whether the certificate of an HTTPS address is checked.
@@ -149,6 +155,7 @@ reason:
 
 import json
 import time
+from http.client import HTTPException
 from urllib.error import HTTPError, URLError
 
 from ansible.module_utils.basic import AnsibleModule
@@ -191,32 +198,43 @@ def read_chat(lines, started: float, clock=time.monotonic) -> dict:
 
     :arg lines: an iterable of bytes, one line each.
     :arg started: the clock's time when the request was sent.
-    :raises CheckError: on an error event, and when the model said nothing.
+    :raises CheckError: on an error event, on a stream that breaks off, and when the model said nothing, or only thought.
     """
-    said, pieces, first, last, counted = [], 0, None, None, None
+    said, pieces, first, last, counted, ended = [], 0, None, None, None, False
     for raw in lines:
         line = raw.decode("utf-8", "replace").strip()
-        if not line.startswith("data:") or line == "data: [DONE]":
+        if not line.startswith("data:"):
+            continue
+        if line[5:].strip() == "[DONE]":
+            ended = True
             continue
         try:
             event = json.loads(line[5:])
         except ValueError:
             raise CheckError("the server sent an event that is not JSON: %s" % one_line(line)) from None
+        if not isinstance(event, dict):
+            raise CheckError("the server sent an event that is not an object: %s" % one_line(line))
         if event.get("error"):
             raise CheckError("the answer broke off: %s" % reason(json.dumps(event)))
         counted = (event.get("usage") or {}).get("completion_tokens") or counted
         for choice in event.get("choices") or []:
+            if not isinstance(choice, dict):
+                raise CheckError("the server sent an event that is not a chat's: %s" % one_line(line))
+            ended = ended or bool(choice.get("finish_reason"))
             delta = choice.get("delta") or {}
             if delta.get("content") or delta.get("reasoning_content"):
                 last = clock()
                 first = first or last
                 pieces += 1
                 said.append(delta.get("content") or "")
-    if first is None:
-        raise CheckError("the model said nothing")
+    answer = "".join(said).strip()
+    if not ended:
+        raise CheckError("the answer broke off after %d pieces: %s" % (pieces, one_line(answer)))
+    if not answer:
+        raise CheckError("the model thought, but said nothing; allow it more max_tokens" if pieces else "the model said nothing")
     tokens = counted or pieces
     return {
-        "answer": "".join(said).strip(),
+        "answer": answer,
         "time_to_first_token": round(first - started, 3),
         "tokens": tokens,
         "tokens_per_second": round((tokens - 1) / (last - first), 1) if tokens > 1 and last > first else None,
@@ -250,6 +268,7 @@ class EndpointCheck:
             data=json.dumps(body).encode(),
             headers=headers,
             timeout=self.params["timeout"],
+            use_proxy=self.params["use_proxy"],
             validate_certs=self.params["validate_certs"],
         )
 
@@ -270,7 +289,7 @@ class EndpointCheck:
             result = {"status": error.code, "reason": reason(body)}
             if self.params["expect"] == "answer" or not is_refusal(error.code, body):
                 raise CheckError("the server answered %d: %s" % (error.code, result["reason"]), **result) from error
-        except (URLError, OSError) as error:
+        except (URLError, OSError, HTTPException) as error:
             raise CheckError("%s does not answer: %s" % (self.params["url"], getattr(error, "reason", error))) from error
         result["seconds"] = round(time.monotonic() - started, 3)
         return result
@@ -298,9 +317,10 @@ def main() -> None:
             "model": {"type": "str", "required": True},
             "mode": {"type": "str", "choices": ["chat", "embedding"], "default": "chat"},
             "prompt": {"type": "str", "default": "Say in one sentence that you work."},
-            "max_tokens": {"type": "int", "default": 256, "no_log": False},
+            "max_tokens": {"type": "int", "default": 1024, "no_log": False},
             "expect": {"type": "str", "choices": ["answer", "refusal"], "default": "answer"},
             "timeout": {"type": "int", "default": 300},
+            "use_proxy": {"type": "bool", "default": True},
             "validate_certs": {"type": "bool", "default": True},
         },
         supports_check_mode=True,

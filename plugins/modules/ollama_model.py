@@ -183,8 +183,8 @@ class ModelSet:
         return {"changed": changed, "models": self.results, "diff": {"before": listing(before), "after": listing(after)}}
 
     def pull(self, name: ModelName) -> None:
-        if not self.mirror:
-            self.client.pull(name.short, False, self.idle_timeout)
+        if not self.mirror or name.at(self.mirror).key == name.key:
+            self.client.pull(name.short, self.mirror_insecure if self.mirror else False, self.idle_timeout)
             return
         long_name = name.at(self.mirror).short
         self.client.pull(long_name, self.mirror_insecure, self.idle_timeout)

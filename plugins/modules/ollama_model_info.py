@@ -19,6 +19,12 @@ options:
       - Address of the engine, as the target reaches it.
     type: str
     default: http://127.0.0.1:11434
+  expected:
+    description:
+      - Names of models that should be there, in any of the spellings that Ollama takes for the same model.
+    type: list
+    elements: str
+    default: []
 attributes:
   check_mode:
     description: Can run in check mode and return the same as without it, because it changes nothing.
@@ -38,6 +44,12 @@ EXAMPLES = r"""
 - name: Read the engine
   local_llm.fleet.ollama_model_info:
   register: engine
+
+- name: Is everything there that should be?
+  local_llm.fleet.ollama_model_info:
+    expected: [tinyllama, "gpt-oss:20b"]
+  register: engine
+  failed_when: engine.missing | length > 0
 
 - name: Show what is in memory, and how much of it on a GPU
   ansible.builtin.debug:
@@ -69,6 +81,12 @@ models:
       description: Bytes on disk.
       type: int
       sample: 637700138
+missing:
+  description: Which of O(expected) are not on disk, as they were spelled there.
+  returned: success
+  type: list
+  elements: str
+  sample: []
 loaded:
   description: The models in memory.
   returned: success
@@ -94,23 +112,29 @@ loaded:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.local_llm.fleet.plugins.module_utils.ollama_client import OllamaClient, OllamaError
+from ansible_collections.local_llm.fleet.plugins.module_utils.ollama_client import ModelName, OllamaClient, OllamaError
 
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={"url": {"type": "str", "default": "http://127.0.0.1:11434"}},
+        argument_spec={
+            "url": {"type": "str", "default": "http://127.0.0.1:11434"},
+            "expected": {"type": "list", "elements": "str", "default": []},
+        },
         supports_check_mode=True,
     )
     client = OllamaClient(module.params["url"])
     try:
+        models = client.models()
+        there = {ModelName.parse(model["name"]).key for model in models}
         module.exit_json(
             changed=False,
             version=client.version(),
-            models=[{key: model.get(key) for key in ("name", "digest", "size")} for model in client.models()],
+            models=[{key: model.get(key) for key in ("name", "digest", "size")} for model in models],
+            missing=[name for name in module.params["expected"] if ModelName.parse(name).key not in there],
             loaded=[{key: model.get(key) for key in ("name", "size", "size_vram", "context_length")} for model in client.loaded()],
         )
-    except OllamaError as error:
+    except (OllamaError, ValueError) as error:
         module.fail_json(msg=str(error))
 
 

@@ -98,6 +98,12 @@ def test_what_does_not_fit_is_skipped_with_the_arithmetic():
     assert made["skipped"] == [{"name": "tinyllama", "reason": "needs 1677 MiB at 2048 tokens, budget is 952 MiB"}]
 
 
+def test_a_card_too_small_for_a_tier_is_left_alone():
+    made = plan(reading(card(2048)))
+    assert (made["tier"], made["budget"]["kind"]) == ("cpu", "cpu")
+    assert [model["placement"] for model in made["models"]] == ["cpu"]
+
+
 def test_the_largest_card_counts():
     assert plan(reading(card(8192), card(24564)))["budget"]["mib"] == 24564
 
@@ -177,7 +183,7 @@ def test_every_tier_fits_its_own_floor(name):
 def test_no_plan_is_larger_than_the_machine(mib, memory):
     data = reading(*([card(mib)] if mib else []), memory=memory)
     made = plan(data)
-    assert made["budget"]["mib"] <= (mib or memory)
+    assert made["budget"]["mib"] <= (mib if made["budget"]["kind"] == "dedicated" else memory)
     assert sum(need for _name, _context, need in chosen(made)) <= made["budget"]["mib"]
     assert all(model["need_mib"]["total"] <= made["budget"]["mib"] for model in made["models"])
     assert plan(data) == made

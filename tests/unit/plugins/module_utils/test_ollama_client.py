@@ -70,7 +70,7 @@ class Replay(OllamaClient):
         super().__init__("http://127.0.0.1:9")
         self.lines = lines
 
-    def _open(self, method, path, body=None):
+    def _open(self, method, path, body=None, timeout=None):
         import io
 
         return io.BytesIO(self.lines)

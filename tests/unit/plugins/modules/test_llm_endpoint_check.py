@@ -22,7 +22,10 @@ def test_chat(recorded):
 
 
 def test_thinking_counts_as_the_first_token():
-    lines = [b'data: {"choices":[{"delta":{"reasoning_content":"hm"}}]}', b'data: {"choices":[{"delta":{"content":"yes"}}]}']
+    lines = [
+        b'data: {"choices":[{"delta":{"reasoning_content":"hm"}}]}',
+        b'data: {"choices":[{"delta":{"content":"yes"},"finish_reason":"stop"}]}',
+    ]
     ticks = iter((5.0, 7.0))
     result = check.read_chat(lines, 4.0, clock=lambda: next(ticks))
     assert (result["answer"], result["time_to_first_token"]) == ("yes", 1.0)
@@ -31,8 +34,12 @@ def test_thinking_counts_as_the_first_token():
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        ([], "the model said nothing"),
+        ([], "the answer broke off after 0 pieces"),
         ([b"data: [DONE]"], "the model said nothing"),
+        ([b'data: {"choices":[{"delta":{"content":"I am "}}]}'], "the answer broke off after 1 pieces: I am"),
+        ([b'data: {"choices":[{"delta":{"reasoning_content":"hm"},"finish_reason":"length"}]}'], "thought, but said nothing"),
+        ([b"data: null"], "not an object"),
+        ([b'data: {"choices":[null]}'], "not a chat's"),
         ([b'data: {"error":{"message":"out of memory"}}'], "the answer broke off: out of memory"),
         ([b"data: {oops"], "not JSON"),
     ],
