@@ -12,7 +12,7 @@ set -euo pipefail
 here=$(dirname "$(readlink -f "$0")")
 top=$(dirname "$here")
 venv=$top/.venv/bin
-state=${LAB_STATE:-${XDG_CACHE_HOME:-$HOME/.cache}/local-llm-lab}
+state=${LAB_STATE:-${XDG_CACHE_HOME:-$HOME/.cache}}/local-llm-lab
 network=local-llm-lab
 bridge=llm-lab0
 subnet=172.30.90

@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import socket
 import subprocess
 
 import pytest
@@ -179,10 +180,23 @@ def test_a_neighbour_reaches_the_gateway_and_nothing_else(host, neighbour):
     assert neighbour(subnet, *inside) == []
 
 
-def test_the_site_is_closed(host):
+@pytest.fixture
+def listener():
+    """A port that listens on every address of this machine."""
+    with socket.create_server(("0.0.0.0", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def test_the_site_is_closed(host, listener):
     addresses = subprocess.run(["hostname", "-I"], check=True, capture_output=True, text=True).stdout.split()
-    ports = subprocess.run(["ss", "-Hltn"], check=True, capture_output=True, text=True).stdout.splitlines()
-    targets = ["%s:%s" % (address, line.split()[3].rsplit(":", 1)[1]) for address in addresses if ":" not in address for line in ports]
+    targets = ["%s:%d" % (address, listener) for address in addresses if ":" not in address]
     assert host.run("python3 -c %s site.lab:5000 site.lab:3142", PROBE).stdout.split() == ["site.lab:5000", "site.lab:3142"]
-    arguments = " ".join(targets[:40])
-    assert host.run("python3 -c %s " + arguments, PROBE).stdout == ""
+    probe = host.run("python3 -c %s " + " ".join(targets), PROBE)
+    assert (probe.rc, probe.stdout) == (0, "")
+    # The same without the lab's own rule, to show that the probe would find the listener.
+    rule = ["INPUT", "-i", "llm-lab0", "-m", "conntrack", "--ctstate", "NEW", "-j", "DROP"]
+    subprocess.run(["iptables", "-D", *rule], check=True)
+    try:
+        assert host.run("python3 -c %s " + " ".join(targets), PROBE).stdout != ""
+    finally:
+        subprocess.run(["iptables", "-I", *rule], check=True)
