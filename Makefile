@@ -45,10 +45,10 @@ site: venv ## Bring the hosts of INVENTORY to what their plan says
 verify: venv ## Ask the hosts of INVENTORY whether they are what their plan says
 	@$(PLAYBOOK) playbooks/verify.yml
 
-ask: venv ## Ask a host's model: make ask HOST=low1 Q='What is a rack?'
+ask: venv ## Ask a host's model: make ask INVENTORY=... HOST=... Q='What is a rack?'
 	@$(PLAYBOOK) $(if $(HOST),--limit $(HOST)) playbooks/ask.yml
 
-key: venv ## Show a host's gateway address and key: make key HOST=low1
+key: venv ## Show a host's gateway address and key: make key INVENTORY=... HOST=...
 	@$(PLAYBOOK) $(if $(HOST),--limit $(HOST)) playbooks/key.yml
 
 models: venv ## Plan anew, and bring models and routes in line with it

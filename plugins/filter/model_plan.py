@@ -100,7 +100,8 @@ def find_tier(name: str, tiers: dict, variable: str) -> str:
     for tier, entry in tiers.items():
         if name == tier or name in entry.get("aliases", []):
             return tier
-    raise PlanError("%s: there is no tier '%s'; set one of auto, %s" % (variable, name, ", ".join(tiers)))
+    known = [word for tier, entry in tiers.items() for word in [tier] + entry.get("aliases", [])]
+    raise PlanError("%s: there is no tier '%s'; set one of auto, %s" % (variable, name, ", ".join(known)))
 
 
 def check_fields(variable: str, name: str, entry, fields: dict) -> None:
