@@ -14,8 +14,9 @@ author:
 description:
   - Reads every GPU of the target and the machine's own memory, and says for each figure where it comes from.
   - Reports what it could not read as a problem, with the raw line. It never guesses, and writes nothing to the target.
-  - This version knows NVIDIA cards with memory of their own, cards without a driver (from the PCI bus), and machines
-    without a GPU.
+  - Knows NVIDIA (C(nvidia-smi), slices of a card in MIG mode, Jetson, GB10, WSL2), AMD (the kernel's C(amdgpu), C(amd-smi),
+    C(rocm-smi)), Intel (the kernel's C(xe) and C(i915), C(xpu-smi)) and Apple Silicon (Metal); cards that have no driver
+    yet, from the PCI bus; and machines without a GPU.
 options:
   timeout:
     description:
@@ -30,11 +31,14 @@ attributes:
     description: Has no difference to show, because it changes nothing.
     support: none
   platform:
-    description: Linux with Python 3.9 or newer. No other package is needed.
+    description: Linux and macOS with Python 3.9 or newer. No other package is needed.
     support: full
-    platforms: linux
+    platforms: linux, macos
 notes:
   - Reading does not need root. The memory limit of a container that the module runs in counts as the machine's memory.
+  - A card that is lent to a virtual machine (C(vfio-pci)) is left out.
+  - A vendor's tool that fails is a problem only where it leaves something open. So an C(nvidia-smi) on a machine whose PCI
+    bus shows no NVIDIA card is none.
 seealso:
   - plugin: local_llm.fleet.model_plan
     plugin_type: filter
@@ -60,7 +64,7 @@ gpus:
   elements: dict
   contains:
     vendor:
-      description: Who made it.
+      description: Who made it - V(nvidia), V(amd), V(intel) or V(apple).
       type: str
       sample: nvidia
     name:
@@ -68,19 +72,26 @@ gpus:
       type: str
       sample: NVIDIA GeForce RTX 4090
     uuid:
-      description: The driver's lasting name for it. V(none) without a driver.
+      description: The driver's lasting name for it. V(none) without a driver, and where there is no such name.
       type: str
       sample: GPU-5f2e1c6a-0d3b-4b7e-9a44-1c1d7a2f8e90
     pci_address:
-      description: Where it sits, as sysfs writes it.
+      description: Where it sits on the PCI bus, as sysfs writes it. V(none) where it is not on that bus.
       type: str
       sample: "0000:01:00.0"
     kind:
-      description: V(dedicated) when it has memory of its own, V(unknown) when its memory could not be read.
+      description:
+        - V(dedicated) when it has memory of its own, V(slice) when it is a part of a card in MIG mode, V(unified) when it
+          shares the machine's memory.
+        - V(unsupported) when the engines leave it alone - graphics in Intel's and most of AMD's processors, cards
+          of the driver C(radeon), NVIDIA's before Maxwell (compute capability 5.0).
+        - V(unknown) when its memory could not be read.
       type: str
       sample: dedicated
     memory_total_mib:
-      description: Its memory in MiB. V(none) when it could not be read.
+      description:
+        - Its memory in MiB; of a V(unified) GPU what the system lets it use, if the system says so.
+        - V(none) when it could not be read, or is not told.
       type: int
       sample: 24564
     memory_free_mib:
@@ -88,17 +99,24 @@ gpus:
       type: int
       sample: 24081
     driver_version:
-      description: The loaded driver's version. V(none) without a driver.
+      description: The loaded driver's version. V(none) without a driver, and where the driver comes with the kernel.
       type: str
       sample: 580.95.05
     compute_capability:
-      description: NVIDIA's number for what the GPU can do. V(none) when it could not be read.
+      description: NVIDIA's number for what the GPU can do. V(none) when it could not be read, and for other vendors.
       type: str
       sample: "8.9"
     source:
-      description: What this was read from, V(nvidia-smi) or V(pci).
+      description:
+        - What its memory was read from - V(nvidia-smi), V(device-tree), V(sysfs), V(amd-smi), V(rocm-smi), V(xpu-smi),
+          V(metal), V(iogpu.wired_limit_mb) (a limit set on a Mac), V(hw.memsize) (two thirds of a Mac's memory).
+        - V(pci) when the card was seen and no driver serves it.
       type: str
       sample: nvidia-smi
+  sample:
+    - {vendor: nvidia, name: NVIDIA GeForce RTX 4090, uuid: GPU-5f2e1c6a-0d3b-4b7e-9a44-1c1d7a2f8e90, pci_address: "0000:01:00.0",
+       kind: dedicated, memory_total_mib: 24564, memory_free_mib: 24081, driver_version: 580.95.05, compute_capability: "8.9",
+       source: nvidia-smi}
 memory:
   description: The machine's own memory, as far as the module's control group may use it.
   returned: always
@@ -109,10 +127,15 @@ memory:
       type: int
       sample: 64211
     available_mib:
-      description: What programs could get now without swapping, in MiB.
+      description: What programs could get now without swapping, in MiB. V(none) on macOS.
       type: int
       sample: 58120
   sample: {total_mib: 64211, available_mib: 58120}
+os:
+  description: Name and version of the operating system. V(none) when they could not be read.
+  returned: always
+  type: str
+  sample: Debian 13
 problems:
   description: What could not be read, one line each. Empty when everything was.
   returned: always
@@ -122,43 +145,29 @@ problems:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.local_llm.fleet.plugins.module_utils.gpu import nvidia, system
+from ansible_collections.local_llm.fleet.plugins.module_utils.gpu import Host, amd, apple, cards, intel, nvidia, system
 
 
-class GpuInfo:
-    """Collects the readings of all vendors."""
-
-    def __init__(self, module: AnsibleModule) -> None:
-        self.module = module
-        self.timeout: int = module.params["timeout"]
-
-    def run_command(self, command: list[str]) -> tuple[int, str, str]:
-        """Run a vendor's tool, ended by coreutils' timeout (rc 124) when it hangs."""
-        bound = self.module.get_bin_path("timeout")
-        if bound:
-            command = [bound, "--kill-after=2", str(self.timeout)] + command
-        rc, out, err = self.module.run_command(command, environ_update={"LC_ALL": "C"}, errors="replace")
-        if bound and rc in (124, 137):
-            err = "no answer within %d s" % self.timeout
-        return rc, out, err
-
-    @staticmethod
-    def open_text(path: str) -> str | None:
-        try:
-            with open(path, encoding="utf-8", errors="replace") as stream:
-                return stream.read()
-        except OSError:
-            return None
-
-    def read(self) -> dict:
-        gpus, problems = nvidia.read(self.run_command, self.module.get_bin_path)
-        memory, more = system.read(self.open_text)
-        return {"gpus": gpus, "memory": memory, "problems": problems + more}
+def read(host: Host) -> dict:
+    """Read a machine: what this module returns."""
+    if apple.present(host):
+        gpus, memory, problems = apple.read(host)
+        return {"gpus": gpus, "memory": memory, "os": apple.read_os(host), "problems": problems}
+    found = cards(host)
+    memory, problems = system.read(host)
+    gpus = []
+    for vendor in (nvidia, amd, intel):
+        more, faults = vendor.read(host, found)
+        gpus += more
+        problems += faults
+    return {"gpus": gpus, "memory": memory, "os": system.parse_os_release(host.text("/etc/os-release") or ""), "problems": problems}
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec={"timeout": {"type": "int", "default": 15}}, supports_check_mode=True)
-    module.exit_json(changed=False, **GpuInfo(module).read())
+    if module.params["timeout"] <= 0:
+        module.fail_json(msg="timeout: set a number of seconds above 0")
+    module.exit_json(changed=False, **read(Host(module.params["timeout"])))
 
 
 if __name__ == "__main__":

@@ -1,138 +1,248 @@
 # Copyright: (c) 2026, the local_llm.fleet contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Read NVIDIA cards: from ``nvidia-smi`` where a driver is loaded, from the PCI bus where none is."""
+"""Read NVIDIA GPUs: from ``nvidia-smi``, from the PCI bus where no driver is loaded, from the device tree on a Jetson."""
 
 from __future__ import annotations
 
-import os
 import re
+import typing as t
+import xml.etree.ElementTree as ElementTree
 
-QUERY_FIELDS = ("index", "uuid", "pci.bus_id", "name", "memory.total", "memory.free", "driver_version", "compute_cap")
-QUERY = ["--query-gpu=" + ",".join(QUERY_FIELDS), "--format=csv,noheader,nounits"]
+from . import Card, Host, first_line, gpu, pci_address, whole
 
-VENDOR = "0x10de"
-# VGA controller, 3D controller, other display controller. Audio functions and NVSwitches of the same vendor are none.
-DISPLAY_CLASSES = ("0x0300", "0x0302", "0x0380")
+VENDOR = "10de"
+NEEDED_FIELDS = ("index", "uuid", "pci.bus_id", "name", "memory.total")
+# Fields that some drivers do not know are left out of a second query.
+OTHER_FIELDS = ("memory.free", "driver_version", "pci.device_id", "compute_cap", "mig.mode.current")
+QUERY_FIELDS = NEEDED_FIELDS + OTHER_FIELDS
+WSL_FOLDER = "/usr/lib/wsl/lib"
+
+# GPUs that share the machine's memory. A driver to come may show a number for them, which would be none of a card's own.
+UNIFIED_NAMES = re.compile(r"\b(GB10|N1X?|Thor|Orin|Xavier|Tegra)\b", re.IGNORECASE)
+UNIFIED_DEVICES = ("2e12",)
+NOT_TOLD = ("[N/A]", "N/A", "[Not Supported]")
+# Maxwell: Ollama and vLLM use nothing older. PCI numbers of its chips begin with GM108's, and all older ones are below.
+OLDEST_CAPABILITY = 5.0
+OLDEST_DEVICE = 0x1340
 
 
-def _number(text):
-    """Return ``text`` as an int when it is nothing but digits, else None: ``[N/A]`` and its kin are no readings."""
-    return int(text) if re.match(r"^[0-9]{1,12}$", text) else None
-
-
-def pci_address(text):
-    """Return a PCI address the way sysfs writes it: ``00000000:01:00.0`` becomes ``0000:01:00.0``."""
-    match = re.match(r"^0*([0-9a-f]{4,8}):([0-9a-f]{2}:[0-9a-f]{2}\.[0-9a-f])$", text.strip().lower())
-    return "%s:%s" % (match.group(1), match.group(2)) if match else None
-
-
-def parse_query(text):
-    """Parse what ``nvidia-smi`` prints for :data:`QUERY`.
+def parse_query(text: str, fields: tuple[str, ...] = QUERY_FIELDS) -> tuple[list[dict[str, str]], list[str]]:
+    """Parse what ``nvidia-smi --query-gpu=FIELDS --format=csv,noheader,nounits`` prints.
 
     :arg text: its standard output, any text at all.
-    :returns: a tuple of GPUs (a list of dicts in the shape that :ansplugin:`local_llm.fleet.gpu_info#module` returns)
-        and problems (a list of strings, each with the raw line it is about). Rows of healthy cards are kept when lines
-        about others are not understood.
+    :arg fields: what was asked for, with ``name`` among it.
+    :returns: a tuple of rows (dicts from field to text) and problems, each with the raw line it is about. Rows of
+        healthy cards are kept when lines about others are not understood.
     """
-    gpus, problems = [], []
+    rows, problems = [], []
+    before = fields.index("name")
+    after = len(fields) - before - 1
     for line in text.splitlines():
-        line = line.strip()
-        if not line:
-            continue
         values = [value.strip() for value in line.split(",")]
-        if len(values) != len(QUERY_FIELDS) or _number(values[0]) is None:
-            problems.append("nvidia-smi printed: %s" % line)
+        if not line.strip():
             continue
-        row = dict(zip(QUERY_FIELDS, values))
-        total = _number(row["memory.total"])
-        if total is None:
-            problems.append("nvidia-smi shows no memory size for %s: %s" % (row["name"], line))
-        gpus.append(
-            {
-                "vendor": "nvidia",
-                "name": row["name"],
-                "uuid": row["uuid"],
-                "pci_address": pci_address(row["pci.bus_id"]),
-                "kind": "dedicated" if total is not None else "unknown",
-                "memory_total_mib": total,
-                "memory_free_mib": _number(row["memory.free"]),
-                "driver_version": row["driver_version"] if re.match(r"^[0-9.]+$", row["driver_version"]) else None,
-                "compute_capability": row["compute_cap"] if re.match(r"^[0-9]+\.[0-9]+$", row["compute_cap"]) else None,
-                "source": "nvidia-smi",
-            }
-        )
-    return gpus, problems
+        if len(values) < len(fields) or not re.match(r"^[0-9]{1,4}$", values[0]):
+            problems.append("nvidia-smi printed: %s" % line.strip()[:300])
+            continue
+        # A name may hold commas; nothing else does.
+        end = len(values) - after
+        rows.append(dict(zip(fields, values[:before] + [", ".join(values[before:end])] + values[end:])))
+    return rows, problems
 
 
-def read_pci(root="/sys/bus/pci/devices"):
-    """List NVIDIA's display controllers on the PCI bus, driver or no driver.
+def parse_addressing(text: str) -> dict[str, str]:
+    """Parse what ``nvidia-smi --query-gpu=uuid,addressing_mode`` prints into a dict from UUID to mode."""
+    return dict(re.findall(r"^\s*(GPU-[0-9A-Za-z-]+)\s*,\s*(\w+)\s*$", text, re.MULTILINE))
 
-    :arg root: the folder that sysfs keeps PCI devices in.
-    :returns: a list of dicts with ``pci_address`` (str), ``pci_id`` (str, ``10de:2684``) and ``driver`` (str or None).
+
+def parse_mig(text: str, listing: str = "") -> tuple[dict[str, list[dict[str, t.Any]]], list[str]]:
+    """Parse the slices of GPUs in MIG mode from ``nvidia-smi -q -x``.
+
+    :arg text: its standard output, any text at all.
+    :arg listing: what ``nvidia-smi -L`` prints, where alone the slices have UUIDs. Its device numbers are the indexes of
+        the other.
+    :returns: a tuple of a dict from the GPU's UUID to its slices (dicts with ``uuid``, ``profile``,
+        ``memory_total_mib`` and ``memory_free_mib``), and problems.
     """
-    found = []
     try:
-        addresses = sorted(os.listdir(root))
-    except OSError:
-        return found
-    for address in addresses:
-        device = os.path.join(root, address)
-        if _read(device, "vendor") != VENDOR or _read(device, "class")[:6] not in DISPLAY_CLASSES:
-            continue
-        link = os.path.join(device, "driver")
-        found.append(
-            {
-                "pci_address": address.lower(),
-                "pci_id": "%s:%s" % (VENDOR[2:], _read(device, "device")[2:]),
-                "driver": os.path.basename(os.path.realpath(link)) if os.path.exists(link) else None,
-            }
-        )
+        root = ElementTree.fromstring(text)  # noqa: S314 (the driver's own tool wrote it)
+    except (ElementTree.ParseError, ValueError) as error:
+        return {}, ["nvidia-smi -q -x printed no XML (%s): %s" % (error, first_line(text))]
+    names = parse_listing(listing)
+    found: dict[str, list[dict[str, t.Any]]] = {}
+    for card in root.iter("gpu"):
+        uuid = (card.findtext("uuid") or "").strip()
+        slices = []
+        for device in card.findall("mig_devices/mig_device"):
+            own, profile = names.get(uuid, {}).get((device.findtext("index") or "").strip(), (None, None))
+            slices.append(
+                {
+                    "uuid": _matching("^MIG-", (device.findtext("uuid") or "").strip()) or own,
+                    "profile": profile,
+                    "memory_total_mib": _mib_text(device.findtext("fb_memory_usage/total")),
+                    "memory_free_mib": _mib_text(device.findtext("fb_memory_usage/free")),
+                }
+            )
+        found[uuid] = slices
+    return found, []
+
+
+def parse_listing(text: str) -> dict[str, dict[str, tuple[str, str]]]:
+    """Parse ``nvidia-smi -L`` into a dict from a GPU's UUID to its slices: from device number to UUID and profile."""
+    found: dict[str, dict[str, tuple[str, str]]] = {}
+    slices: dict[str, tuple[str, str]] = {}
+    for line in text.splitlines():
+        match = re.match(r"^GPU [0-9]+: .*\(UUID: ([^)]+)\)", line)
+        if match:
+            slices = found.setdefault(match.group(1), {})
+        match = re.match(r"^\s+MIG (\S+)\s+Device\s+([0-9]+): \(UUID: ([^)]+)\)", line)
+        if match:
+            slices[match.group(2)] = (match.group(3), match.group(1))
     return found
 
 
-def _read(device, name):
-    try:
-        with open(os.path.join(device, name), encoding="ascii", errors="replace") as stream:
-            return stream.read().strip().lower()
-    except OSError:
-        return ""
+def _mib_text(text: str | None) -> int | None:
+    match = re.match(r"^\s*([0-9]{1,12}) MiB\s*$", text or "")
+    return int(match.group(1)) if match else None
 
 
-def read(run_command, find_binary, pci_root="/sys/bus/pci/devices"):
-    """Read every NVIDIA card of this machine.
+def kind_of(row: dict[str, str], addressing: str | None = None) -> str:
+    """Say what kind of GPU a row of ``nvidia-smi`` is about.
 
-    :arg run_command: a callable that takes an argument list and returns (rc, stdout, stderr).
-    :arg find_binary: a callable that takes a program's name and returns its path, or None.
-    :arg pci_root: see :func:`read_pci`.
-    :returns: a tuple of GPUs and problems, see :func:`parse_query`. Cards that only the PCI bus shows have the kind
-        ``unknown``, no memory size, and the source ``pci``.
+    A size that is a number is the card's own memory (also on a GH200, whose addressing mode is ``ATS``), unless the GPU
+    is known to share the machine's. A size that is withheld (``[N/A]``) is shared memory where the GPU is known for it
+    or addresses it (``ATS``). Anything else, such as ``[Unknown Error]``, is no reading. ``HMM`` says nothing, because
+    ordinary cards have it too.
     """
-    gpus, problems = [], []
-    binary = find_binary("nvidia-smi")
-    if binary:
-        rc, out, err = run_command([binary] + QUERY)
-        gpus, problems = parse_query(out)
-        if rc != 0 and not problems:
-            problems.append("nvidia-smi ended with %d: %s" % (rc, (err or out).strip() or "no output"))
-    seen = {gpu["pci_address"] for gpu in gpus}
-    for card in read_pci(pci_root):
-        if card["pci_address"] in seen:
-            continue
-        if card["driver"] == "vfio-pci":
-            continue  # lent to a virtual machine: not this host's to use
-        gpus.append(
-            {
-                "vendor": "nvidia",
-                "name": card["pci_id"],
-                "uuid": None,
-                "pci_address": card["pci_address"],
-                "kind": "unknown",
-                "memory_total_mib": None,
-                "memory_free_mib": None,
-                "driver_version": None,
-                "compute_capability": None,
-                "source": "pci",
-            }
+    capability = _matching(r"^[0-9]{1,4}\.[0-9]{1,4}$", row.get("compute_cap"))
+    device = row.get("pci.device_id", "").lower()[2:6]
+    if too_old(device) or (capability and float(capability) < OLDEST_CAPABILITY):
+        return "unsupported"
+    known = bool(UNIFIED_NAMES.search(row["name"])) or device in UNIFIED_DEVICES
+    if whole(row["memory.total"]) is not None:
+        return "unified" if known else "dedicated"
+    if row["memory.total"] in NOT_TOLD and (known or addressing == "ATS"):
+        return "unified"
+    return "unknown"
+
+
+def too_old(device: str) -> bool:
+    """Tell whether a PCI device number, four hexadecimal digits, is that of a chip before Maxwell."""
+    return bool(re.match("^[0-9a-f]{4}$", device)) and int(device, 16) < OLDEST_DEVICE
+
+
+def query(host: Host, tool: str) -> tuple[list[dict[str, str]], list[str]]:
+    """Ask ``nvidia-smi`` for all GPUs, without the fields that this driver does not know."""
+    fields = QUERY_FIELDS
+    while True:
+        status, out, err = host.run(tool, "--query-gpu=" + ",".join(fields), "--format=csv,noheader,nounits")
+        unknown = re.search(r'Field "([a-z._]+)" is not a valid field', out + err)
+        if status in (0, None) or not unknown or unknown.group(1) not in fields[len(NEEDED_FIELDS) :]:
+            break
+        fields = tuple(field for field in fields if field != unknown.group(1))
+    rows, problems = parse_query(out, fields)
+    if status is None:
+        problems.append("nvidia-smi gave no answer within %g s" % host.timeout)
+    elif status != 0 and not problems:
+        problems.append("nvidia-smi ended with %d: %s" % (status, first_line(err, out)))
+    return rows, problems
+
+
+def read_tool(host: Host, tool: str) -> tuple[list[dict[str, t.Any]], list[str]]:
+    """Read all GPUs that a loaded driver knows. One that is cut into slices is returned as its slices."""
+    rows, problems = query(host, tool)
+    addressing: dict[str, str] = {}
+    if any(kind_of(row) == "unknown" and row["memory.total"] in NOT_TOLD for row in rows):
+        # A field of newer drivers only. Where it is not known, nothing is lost.
+        addressing = parse_addressing(host.run(tool, "--query-gpu=uuid,addressing_mode", "--format=csv,noheader")[1])
+    slices: dict[str, list[dict[str, t.Any]]] = {}
+    if any(row.get("mig.mode.current") == "Enabled" for row in rows):
+        # What the card itself shows is not to be had as a whole, and no other output has the memory of slices.
+        slices, more = parse_mig(host.run(tool, "-q", "-x")[1], host.run(tool, "-L")[1])
+        problems += more
+    gpus = []
+    for row in rows:
+        kind = kind_of(row, addressing.get(row["uuid"]))
+        entry = gpu(
+            "nvidia",
+            row["name"],
+            "nvidia-smi",
+            kind=kind,
+            uuid=_matching(r"^GPU-", row["uuid"]),
+            pci_address=pci_address(row["pci.bus_id"]),
+            memory_total_mib=whole(row["memory.total"]),
+            memory_free_mib=whole(row.get("memory.free")),
+            driver_version=_matching(r"^[0-9.]+$", row.get("driver_version")),
+            compute_capability=_matching(r"^[0-9]+\.[0-9]+$", row.get("compute_cap")),
         )
+        if row.get("mig.mode.current") == "Enabled":
+            parts = slices.get(row["uuid"], [])
+            if not parts:
+                problems.append("%s is in MIG mode and has no slices: make some, or switch MIG off" % row["name"])
+            gpus += [_slice(entry, part, problems) for part in parts]
+            continue
+        if kind == "unknown":
+            problems.append("nvidia-smi shows no memory size for %s: %s" % (row["name"], row["memory.total"]))
+        gpus.append(entry)
+    return gpus, problems
+
+
+def _slice(entry: dict[str, t.Any], part: dict[str, t.Any], problems: list[str]) -> dict[str, t.Any]:
+    total = part["memory_total_mib"]
+    if total is None:
+        problems.append("nvidia-smi -q -x shows no memory size for a slice of %s" % entry["name"])
+    return dict(
+        entry,
+        name=" ".join(word for word in (entry["name"], "MIG", part["profile"]) if word),
+        uuid=part["uuid"],
+        kind="slice" if total is not None and part["uuid"] else "unknown",
+        memory_total_mib=total,
+        memory_free_mib=part["memory_free_mib"],
+    )
+
+
+def _matching(pattern: str, text: str | None) -> str | None:
+    return text if text and re.match(pattern, text) else None
+
+
+def read_tegra(host: Host) -> dict[str, t.Any] | None:
+    """Read the GPU of a Jetson, which is not on the PCI bus, or return None where there is none."""
+    tree = "/sys/firmware/devicetree/base/"
+    if "nvidia,tegra" not in (host.text(tree + "compatible") or ""):
+        return None
+    release = re.match(r"^# R([0-9]+) \(release\), REVISION: ([0-9.]+)", host.text("/etc/nv_tegra_release") or "")
+    version = "%s.%s" % release.groups() if release else None
+    name = host.text(tree + "model") or "NVIDIA Tegra"
+    return gpu("nvidia", name, "device-tree", kind="unified", driver_version=version)
+
+
+def read(host: Host, cards: list[Card]) -> tuple[list[dict[str, t.Any]], list[str]]:
+    """Read every NVIDIA GPU of this machine.
+
+    :arg cards: what the PCI bus shows, of any vendor.
+    :returns: a tuple of GPUs (see :func:`.gpu`) and problems. A card that no driver serves has the kind ``unknown``, no
+        memory size, and the source ``pci``.
+    """
+    gpus: list[dict[str, t.Any]] = []
+    problems: list[str] = []
+    mine = [card for card in cards if card.vendor == VENDOR]
+    tegra = read_tegra(host)
+    tool = host.find("nvidia-smi", WSL_FOLDER)
+    if tool:
+        gpus, problems = read_tool(host, tool)
+        buses = host.names("/sys/bus/pci/devices")
+        if not gpus and buses and not mine and host.text("/sys/module/nvidia/initstate") is None and not host.names("/usr/lib/wsl"):
+            problems = []  # installed on a machine without a card, as in an image that many machines are made from
+    if tegra and not gpus:
+        # JetPack 5 has no nvidia-smi, and that of JetPack 6 adds nothing to this.
+        gpus, problems = [tegra], []
+    seen = {entry["pci_address"] for entry in gpus}
+    for card in mine:
+        if card.address in seen:
+            continue
+        old = too_old(card.device)
+        if card.driver == "nvidia" and not tool and not old:
+            problems.append("%s at %s has the driver nvidia, but nvidia-smi is not installed" % (card.pci_id, card.address))
+        gpus.append(gpu("nvidia", card.pci_id, "pci", kind="unsupported" if old else "unknown", pci_address=card.address))
     return gpus, problems

@@ -1,20 +1,23 @@
 # Copyright: (c) 2026, the local_llm.fleet contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Read the machine's own memory, which is what models on the CPU live in."""
+"""Read the machine's own memory, which is what models on the CPU live in, and the name of its operating system."""
 
 from __future__ import annotations
 
 import re
 
+from . import Host
 
-def parse_meminfo(text):
+
+def parse_meminfo(text: str) -> tuple[int | None, int | None]:
     """Return (total, available) in MiB from the text of ``/proc/meminfo``; None where a line is missing."""
     found = dict(re.findall(r"^(MemTotal|MemAvailable): +([0-9]{1,18}) kB$", text, re.MULTILINE))
-    return tuple(int(found[name]) // 1024 if name in found else None for name in ("MemTotal", "MemAvailable"))
+    total, available = (int(found[name]) // 1024 if name in found else None for name in ("MemTotal", "MemAvailable"))
+    return total, available
 
 
-def parse_cgroup_limit(text):
+def parse_cgroup_limit(text: str) -> int | None:
     """Return a control group's memory limit in MiB, or None for ``max``, for "unlimited" as version 1 writes it (a
     number near 2**63), and for anything that is not a number."""
     text = text.strip()
@@ -23,17 +26,23 @@ def parse_cgroup_limit(text):
     return int(text) // 2**20
 
 
-def read(open_text):
-    """Read the machine's memory as far as this control group may use it.
+def parse_os_release(text: str) -> str | None:
+    """Return name and version from the text of ``/etc/os-release``: ``Debian 13``, ``Rocky Linux 9.5``."""
+    found = dict(re.findall(r'^(NAME|VERSION_ID)="?([^"\n]*)"?$', text, re.MULTILINE))
+    words = [found.get("NAME", "").replace(" GNU/Linux", ""), found.get("VERSION_ID", "")]
+    return " ".join(word for word in words if word) or None
 
-    :arg open_text: a callable that takes a path and returns the file's text, or None where it cannot be read.
-    :returns: a tuple of a dict with ``total_mib`` and ``available_mib`` (int or None), and a list of problems.
+
+def read(host: Host) -> tuple[dict[str, int | None], list[str]]:
+    """Read a Linux machine's memory, as far as this control group may use it.
+
+    :returns: a tuple of a dict with ``total_mib`` and ``available_mib``, and a list of problems.
     """
-    total, available = parse_meminfo(open_text("/proc/meminfo") or "")
+    total, available = parse_meminfo(host.text("/proc/meminfo") or "")
     if total is None:
         return {"total_mib": None, "available_mib": None}, ["/proc/meminfo does not say how much memory there is"]
     for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        limit = parse_cgroup_limit(open_text(path) or "")
+        limit = parse_cgroup_limit(host.text(path) or "")
         if limit is not None and limit < total:
             total = limit
             available = limit if available is None else min(available, limit)
