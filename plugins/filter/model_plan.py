@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the local_llm.fleet contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Choose the models that fit a machine: pure functions from a reading and data to a plan."""
+"""Choose the models that fit a machine: pure functions from a reading, data and wishes to a plan."""
 
 from __future__ import annotations
 
@@ -12,12 +12,17 @@ version_added: 0.1.0
 author:
   - local_llm.fleet contributors (@local-llm)
 description:
-  - Makes the plan of one host from what M(local_llm.fleet.gpu_info) has read, a catalog of models and a table of tiers.
-  - The budget is the memory of the largest GPU with memory of its own, or three quarters of the machine's memory where
-    there is no GPU, or none that is large enough for a tier of its own. The tier is the highest whose floor the budget
-    reaches; a nominal size counts as reached from 92 % of it, because cards show less than they are sold as.
+  - Makes the plan of one host from what M(local_llm.fleet.gpu_info) has read, a catalog of models, a table of tiers, and
+    the wishes of whoever runs the host. The same input gives the same plan; what is free at the moment plays no part.
+  - The budget is the memory of the largest GPU that has memory of its own, or of several equal ones by choice; what the
+    system lets a GPU use that shares the machine's memory; three quarters of the machine's memory where there is no GPU.
+    The tier is the highest of that kind whose floor the budget reaches. A nominal size counts as reached from 92 % of it,
+    because cards show less than they are sold as.
   - A model needs its weights, its context's cache, and 1024 MiB besides. Models that a tier keeps resident must fit
-    together, the others each alone. The context is the largest that fits, up to the tier's limit.
+    together, the others each alone. The context is the largest that fits, up to the tier's limit. An embedding model
+    that does not fit beside the resident ones is placed on the CPU, so that it does not drive them out.
+  - Nothing is chosen from a reading with problems that would lower a host below its earlier plan, or that has no earlier
+    plan, until the host is told its tier.
 positional: _input
 options:
   _input:
@@ -28,29 +33,28 @@ options:
   catalog:
     description:
       - The models, by name. Each has C(route), C(mode) (V(chat) or V(embedding)), C(bytes), C(kv_bytes_per_token) and
-        C(max_context).
+        C(max_context), and may have C(good_for).
     type: dict
     required: true
   tiers:
     description:
-      - The tiers, by name. Each has C(floor_gib), C(models), C(resident) and C(max_context), and may have C(aliases).
-        The tier with a floor of 0 is for machines without a GPU.
+      - The tiers, by name. Each has C(floor_gib), C(models), C(resident) and C(max_context), and may have C(aliases) and
+        C(kind) (V(cpu), V(dedicated) or V(unified)). Without C(kind) a tier is for V(dedicated) memory, and with a floor
+        of 0 for V(cpu).
     type: dict
     required: true
-  tier:
+  wishes:
     description:
-      - The tier to use, by name or alias, or V(auto).
-    type: str
-    default: auto
-  tier_minimum:
+      - What is wanted of this host. The keys are those of the role's variables without C(model_plan_) - C(tier),
+        C(tier_minimum), C(add), C(drop), C(require), C(reserve_mib), C(pool), C(gpus), C(num_parallel),
+        C(kv_cache_type), C(keep_alive), C(allow_downgrade) - and are described there.
+    type: dict
+    default: {}
+  before:
     description:
-      - Refuse to plan below this tier.
-    type: str
-  os:
-    description:
-      - The operating system's name, for the plan's C(host).
-    type: str
-    default: ''
+      - The host's earlier plan, if it has one.
+    type: dict
+    default: {}
 """
 
 EXAMPLES = r"""
@@ -58,38 +62,197 @@ EXAMPLES = r"""
   local_llm.fleet.gpu_info:
   register: reading
 
-- name: Plan it
+- name: Plan it, with one more model and 2 GiB left to others
   ansible.builtin.set_fact:
-    plan: "{{ reading | local_llm.fleet.model_plan(catalog=my_catalog, tiers=my_tiers, tier='auto') }}"
+    plan: >-
+      {{ reading | local_llm.fleet.model_plan(catalog=my_catalog, tiers=my_tiers,
+                                              wishes={'add': ['qwen3:8b'], 'reserve_mib': 2048}) }}
 """
 
 RETURN = r"""
 _value:
   description:
-    - The plan. C(status) is V(final), or V(unreadable) when the host has a GPU whose memory could not be read and its
-      tier was not told; such a plan names no models.
+    - The plan. C(status) is V(final); V(provisional) when a card has no driver yet; or V(refused) when wishes or data
+      cannot be followed, or when the reading cannot be relied on. A plan that is not final names no models, and says in
+      C(refusal), in one line, what stands in the way and what to set.
   type: dict
+  sample:
+    schema: 1
+    status: final
+    refusal: null
+    host: {os: Debian 13, memory_mib: 64211, gpus: [{name: NVIDIA GeForce RTX 5080, kind: dedicated, mib: 16303}]}
+    tier: vram_16
+    budget: {kind: dedicated, vendor: nvidia, gpus: [GPU-5f2e1c6a-0d3b-4b7e-9a44-1c1d7a2f8e90], mib: 16303, reserve_mib: 0}
+    engine:
+      name: ollama
+      context_length: 32768
+      num_parallel: 1
+      max_loaded_models: 2
+      keep_alive: 5m
+      kv_cache_type: f16
+      flash_attention: auto
+      gpus: null
+    models:
+      - name: gpt-oss:20b
+        route: gpt-oss-20b
+        mode: chat
+        engine: ollama
+        placement: gpu
+        resident: true
+        preload: true
+        context: 32768
+        bytes: 13793441244
+        need_mib: {weights: 13155, kv: 1536, overhead: 1024, total: 15715}
+    skipped: []
+    problems: []
 """
 
-from ansible.errors import AnsibleFilterError
+import json
+import typing as t
 
 SCHEMA = 1
 MIB = 2**20
 NOMINAL = 0.92  # of a nominal size; cards of "16 GB" show from 15360 to 16384 MiB
 OVERHEAD_MIB = 1024  # compute buffers and the GPU library's own context, per loaded model
-CATALOG_FIELDS = {"route": str, "mode": str, "bytes": int, "kv_bytes_per_token": int, "max_context": int}
-TIER_FIELDS = {"floor_gib": (int, float), "models": list, "resident": list, "max_context": int}
-TYPE_NAMES = {str: "text", int: "a whole number", (int, float): "a number", list: "a list"}
+POOLED = 0.95  # of a pool's sum; what is lost to splitting layers and to buffers on every card
+EQUAL = 0.9  # of the largest card; from there on two count as equal
+ADMITTED = 0.8  # of the free memory; Ollama since 0.30 drives out another model for one that it predicts to need more
 CONTEXT_LADDER = (131072, 65536, 32768, 16384, 8192, 4096, 2048)
+CACHE_TYPES = {"f16": 1.0, "q8_0": 34 / 64, "q4_0": 18 / 64}  # bytes of a block of 32 values, beside 64 of f16
+MODES = ("chat", "embedding")
+KINDS = ("cpu", "dedicated", "unified")
+
+CATALOG_FIELDS = {"route": str, "mode": str, "bytes": int, "kv_bytes_per_token": int, "max_context": int}
+CATALOG_EXTRAS = {"good_for": list}
+TIER_FIELDS = {"floor_gib": (int, float), "models": list, "resident": list, "max_context": int}
+TIER_EXTRAS = {"aliases": list, "kind": str}
+WISHES: dict[str, t.Any] = {
+    "tier": "auto",
+    "tier_minimum": "",
+    "add": [],
+    "drop": [],
+    "require": [],
+    "reserve_mib": 0,
+    "pool": False,
+    "gpus": [],
+    "num_parallel": 1,
+    "kv_cache_type": "f16",
+    "keep_alive": "5m",
+    "allow_downgrade": False,
+}
+TYPE_NAMES = {str: "text", int: "a whole number", (int, float): "a number", list: "a list of names", bool: "true or false"}
 
 
-class PlanError(AnsibleFilterError):
+class PlanError(ValueError):
     """The data or the wishes contradict themselves or the host. The message is one line that names the entry."""
+
+
+# What may be planned with
+
+
+def is_kind(value: t.Any, kinds: t.Any) -> bool:
+    """Tell whether a value has one of the types, where true is no number, and a list holds nothing but text."""
+    if isinstance(value, bool) or not isinstance(value, kinds):
+        return kinds is bool and isinstance(value, bool)
+    return not isinstance(value, list) or all(isinstance(item, str) for item in value)
+
+
+def check_fields(variable: str, name: str, entry: t.Any, fields: dict, extras: dict) -> None:
+    """Refuse an entry that lacks a field, has one of another type, or has one that means nothing.
+
+    :raises PlanError: naming the entry and the field.
+    """
+    if not isinstance(entry, dict):
+        raise PlanError("%s: %s is not a mapping" % (variable, name))
+    for field in fields:
+        if field not in entry:
+            raise PlanError("%s: %s has no %s" % (variable, name, field))
+    known = {**fields, **extras}
+    for field, value in entry.items():
+        if field not in known:
+            raise PlanError("%s: %s has '%s', which means nothing here; there are %s" % (variable, name, field, ", ".join(known)))
+        if not is_kind(value, known[field]):
+            raise PlanError("%s: %s has a %s that is not %s" % (variable, name, field, TYPE_NAMES[known[field]]))
+
+
+def check_catalog(catalog: t.Any) -> None:
+    """Refuse a catalog that cannot be planned with.
+
+    :raises PlanError: naming the entry.
+    """
+    variable = "model_plan_catalog"
+    if not isinstance(catalog, dict):
+        raise PlanError("%s is not a mapping from a model's name to what is known of it" % variable)
+    routes: dict[str, str] = {}
+    for name, entry in catalog.items():
+        check_fields(variable, name, entry, CATALOG_FIELDS, CATALOG_EXTRAS)
+        if entry["mode"] not in MODES:
+            raise PlanError("%s: %s has mode '%s'; set chat or embedding" % (variable, name, entry["mode"]))
+        if entry["bytes"] <= 0 or entry["kv_bytes_per_token"] < 0 or entry["max_context"] <= 0:
+            raise PlanError("%s: %s has a size below zero, or none" % (variable, name))
+        # An embedding model keeps no cache, and every chat model does.
+        if entry["mode"] == "chat" and (entry["kv_bytes_per_token"] == 0 or "embedding" in entry.get("good_for", [])):
+            raise PlanError("%s: %s has mode chat, but is an embedding model by its other fields; set mode: embedding" % (variable, name))
+        if entry["mode"] == "embedding" and set(entry.get("good_for", [])) - {"embedding"}:
+            raise PlanError("%s: %s has mode embedding, but is good_for other things; set mode: chat" % (variable, name))
+        if not entry["route"]:
+            raise PlanError("%s: %s has an empty route" % (variable, name))
+        if entry["route"] in routes:
+            raise PlanError("%s: %s and %s have the same route '%s'" % (variable, routes[entry["route"]], name, entry["route"]))
+        routes[entry["route"]] = name
+
+
+def kind_of(tier: dict) -> str:
+    """The kind of memory that a tier is for."""
+    return tier.get("kind", "dedicated" if tier["floor_gib"] else "cpu")
 
 
 def floor_mib(tier: dict) -> int:
     """The MiB from which a budget reaches a tier."""
     return int(tier["floor_gib"] * 1024 * NOMINAL)
+
+
+def check_tiers(tiers: t.Any, catalog: dict) -> None:
+    """Refuse tiers that cannot be planned with.
+
+    :raises PlanError: naming the entry.
+    """
+    variable = "model_plan_tiers"
+    if not isinstance(tiers, dict):
+        raise PlanError("%s is not a mapping from a tier's name to what it holds" % variable)
+    words: dict[str, str] = {"auto": "auto"}
+    floors: dict[tuple[str, float], str] = {}
+    for name, entry in tiers.items():
+        check_fields(variable, name, entry, TIER_FIELDS, TIER_EXTRAS)
+        if not 0 <= entry["floor_gib"] < 10**6 or entry["max_context"] <= 0:
+            raise PlanError("%s: %s has a size below zero, or none, or no real one" % (variable, name))
+        if kind_of(entry) not in KINDS:
+            raise PlanError("%s: %s has kind '%s'; set one of %s" % (variable, name, entry["kind"], ", ".join(KINDS)))
+        for word in [name] + entry.get("aliases", []):
+            if word in words:
+                raise PlanError("%s: the name '%s' means both %s and %s" % (variable, word, words[word], name))
+            words[word] = name
+        place = (kind_of(entry), entry["floor_gib"])
+        if place in floors:
+            raise PlanError("%s: %s and %s overlap: both begin at %s GiB" % (variable, floors[place], name, entry["floor_gib"]))
+        floors[place] = name
+        for model in entry["models"]:
+            if model not in catalog:
+                raise PlanError("%s: %s names %s, which is not in model_plan_catalog" % (variable, name, model))
+        for model in entry["resident"]:
+            if model not in entry["models"]:
+                raise PlanError("%s: %s keeps %s resident, which is not among its models" % (variable, name, model))
+        if len(set(entry["models"])) < len(entry["models"]):
+            raise PlanError("%s: %s names a model twice" % (variable, name))
+    if ("cpu", 0) not in floors:
+        raise PlanError("%s: no tier has a floor_gib of 0, for machines without a GPU" % variable)
+    for name, entry in tiers.items():
+        needed = sum(room_beside(least_need(catalog[model], entry)) for model in entry["resident"][1:])
+        needed += sum(least_need(catalog[model], entry)["total"] for model in entry["resident"][:1])
+        if entry["floor_gib"] and needed > floor_mib(entry):
+            raise PlanError(
+                "%s: %s begins at %d MiB, but what it keeps resident needs %d MiB together" % (variable, name, floor_mib(entry), needed)
+            )
 
 
 def find_tier(name: str, tiers: dict, variable: str) -> str:
@@ -104,63 +267,123 @@ def find_tier(name: str, tiers: dict, variable: str) -> str:
     raise PlanError("%s: there is no tier '%s'; set one of auto, %s" % (variable, name, ", ".join(known)))
 
 
-def check_fields(variable: str, name: str, entry, fields: dict) -> None:
-    """Refuse an entry that lacks a field or has one of another type.
+def check_wishes(wishes: t.Any, catalog: dict) -> dict[str, t.Any]:
+    """Return the wishes, complete, with the models' names as the catalog writes them.
 
-    :raises PlanError: naming the entry and the field.
+    :raises PlanError: naming the variable of a wish that means nothing or contradicts another.
     """
-    if not isinstance(entry, dict):
-        raise PlanError("%s: %s is not a mapping" % (variable, name))
-    for field, kinds in fields.items():
-        if field not in entry:
-            raise PlanError("%s: %s has no %s" % (variable, name, field))
-        if not isinstance(entry[field], kinds) or isinstance(entry[field], bool):
-            raise PlanError("%s: %s has a %s that is not %s" % (variable, name, field, TYPE_NAMES[kinds]))
-
-
-def check_data(catalog: dict, tiers: dict) -> None:
-    """Refuse a catalog or tiers that cannot be planned with.
-
-    :raises PlanError: naming the entry.
-    """
-    routes = {}
-    for name, entry in catalog.items():
-        check_fields("model_plan_catalog", name, entry, CATALOG_FIELDS)
-        if entry["mode"] not in ("chat", "embedding"):
-            raise PlanError("model_plan_catalog: %s has mode '%s'; set chat or embedding" % (name, entry["mode"]))
-        if entry["bytes"] <= 0 or entry["kv_bytes_per_token"] < 0 or entry["max_context"] <= 0:
-            raise PlanError("model_plan_catalog: %s has a size below zero" % name)
-        if entry["route"] in routes:
-            raise PlanError("model_plan_catalog: %s and %s have the same route '%s'" % (routes[entry["route"]], name, entry["route"]))
-        routes[entry["route"]] = name
-    for name, entry in tiers.items():
-        check_fields("model_plan_tiers", name, entry, TIER_FIELDS)
-        if entry["floor_gib"] < 0 or entry["max_context"] <= 0:
-            raise PlanError("model_plan_tiers: %s has a size below zero" % name)
-        for model in entry["models"]:
+    if not isinstance(wishes, dict):
+        raise PlanError("the wishes are not a mapping")
+    for name, value in wishes.items():
+        if name not in WISHES:
+            raise PlanError("model_plan_%s: there is no such wish; there are %s" % (name, ", ".join(WISHES)))
+        # Seconds may be written as a number: -1 keeps models loaded for ever.
+        if not is_kind(value, type(WISHES[name])) and not (name == "keep_alive" and is_kind(value, int)):
+            raise PlanError("model_plan_%s is not %s" % (name, TYPE_NAMES[type(WISHES[name])]))
+    made = {**WISHES, **wishes}
+    made["keep_alive"] = str(made["keep_alive"])
+    for name in ("add", "drop", "require"):
+        # Ollama's own default tag goes without saying.
+        made[name] = [model if model in catalog else model.rsplit(":latest", 1)[0] for model in made[name]]
+        for model in made[name]:
             if model not in catalog:
-                raise PlanError("model_plan_tiers: %s names %s, which is not in model_plan_catalog" % (name, model))
-        for model in entry["resident"]:
-            if model not in entry["models"]:
-                raise PlanError("model_plan_tiers: %s keeps %s resident, which is not among its models" % (name, model))
-    if not any(entry["floor_gib"] == 0 for entry in tiers.values()):
-        raise PlanError("model_plan_tiers: no tier has a floor_gib of 0, for machines without a GPU")
+                raise PlanError("model_plan_%s: %s is not in model_plan_catalog; add it there, with its size" % (name, model))
+    for model in made["drop"]:
+        for name in ("add", "require"):
+            if model in made[name]:
+                raise PlanError("model_plan_drop: %s is in model_plan_%s, too; take it out of one of them" % (model, name))
+    if made["reserve_mib"] < 0:
+        raise PlanError("model_plan_reserve_mib: %d is below zero" % made["reserve_mib"])
+    if not 1 <= made["num_parallel"] <= 1024:
+        raise PlanError("model_plan_num_parallel: %d is not between 1 and 1024" % made["num_parallel"])
+    if made["kv_cache_type"] not in CACHE_TYPES:
+        raise PlanError("model_plan_kv_cache_type: '%s' is none; set one of %s" % (made["kv_cache_type"], ", ".join(CACHE_TYPES)))
+    return made
 
 
-def cpu_budget(reading: dict) -> dict:
-    """What models may use of the machine's own memory: three quarters of it, and always 2 GiB less than all."""
-    total = (reading.get("memory") or {}).get("total_mib") or 0
-    return {"kind": "cpu", "gpu": None, "mib": max(0, total - max(2048, total // 4)), "reserve_mib": 0}
+# What the host has
 
 
-def gpu_budget(reading: dict) -> dict | None:
-    """The largest GPU that has memory of its own, or None where there is none. Stable from run to run, because it goes
-    by what a card has and not by what is free."""
-    cards = [gpu for gpu in reading.get("gpus") or [] if gpu.get("kind") == "dedicated" and gpu.get("memory_total_mib")]
-    if not cards:
+def number(value: t.Any) -> int:
+    """A reading's number, or 0 where it could not be read."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+
+
+def spared(total: int) -> int:
+    """Three quarters of a machine's memory, and always 2 GiB less than all: the rest is the system's."""
+    return max(0, total - max(2048, total // 4))
+
+
+def gpu_mib(gpu: dict, memory: int) -> int:
+    """What models may use of one GPU, in MiB.
+
+    :arg memory: the machine's own memory in MiB.
+    """
+    size = number(gpu.get("memory_total_mib"))
+    if gpu.get("kind") != "unified":
+        return size
+    if gpu.get("vendor") == "nvidia":  # tells no size, or none to rely on
+        return min(size or memory, spared(memory))
+    if gpu.get("vendor") == "amd":  # an administrator may have set it to all there is
+        return min(size, memory - min(8192, memory // 4))
+    return min(size, memory)  # macOS has kept its own share back
+
+
+def cpu_budget(memory: int, wishes: dict) -> dict[str, t.Any]:
+    """What models may use of the machine's own memory."""
+    return {"kind": "cpu", "vendor": None, "gpus": [], "mib": spared(memory), "reserve_mib": wishes["reserve_mib"]}
+
+
+def gpu_budget(gpus: list[dict], memory: int, wishes: dict) -> dict[str, t.Any] | None:
+    """What models may use of the GPUs: of the largest, or of all that are as large as the largest where they are pooled.
+    None where there is no GPU. It goes by what a GPU has and not by what is free, and so is stable from run to run."""
+    sized = [(gpu_mib(gpu, memory), gpu) for gpu in gpus]
+    sized = [(size, gpu) for size, gpu in sized if size]
+    if not sized:
         return None
-    card = max(cards, key=lambda gpu: gpu["memory_total_mib"])
-    return {"kind": "dedicated", "gpu": card.get("uuid"), "mib": card["memory_total_mib"], "reserve_mib": 0}
+    largest, first = max(sized, key=lambda pair: pair[0])
+    equal = [(largest, first)]
+    if wishes["pool"] and first["kind"] == "dedicated":
+        equal = [
+            (size, gpu)
+            for size, gpu in sized
+            if gpu["kind"] == "dedicated" and gpu.get("vendor") == first.get("vendor") and size >= EQUAL * largest
+        ]
+    pooled = len(equal) > 1
+    return {
+        "kind": "pooled" if pooled else first["kind"],
+        "vendor": first.get("vendor"),
+        "gpus": [gpu.get("uuid") or gpu.get("pci_address") for _size, gpu in equal],
+        "mib": int(sum(size for size, _gpu in equal) * POOLED) if pooled else largest,
+        "reserve_mib": wishes["reserve_mib"],
+    }
+
+
+def chosen_gpus(gpus: list[dict], wishes: dict) -> list[dict]:
+    """Return the GPUs that the wishes name, or all.
+
+    :raises PlanError: when one of them is not there or cannot be used.
+    """
+    if not wishes["gpus"]:
+        return gpus
+    found = []
+    for name in wishes["gpus"]:
+        matching = [gpu for gpu in gpus if name.lower() in (str(gpu.get("uuid")).lower(), gpu.get("pci_address"))]
+        if not matching:
+            there = ", ".join(str(gpu.get("uuid") or gpu.get("pci_address")) for gpu in gpus) or "no GPU"
+            raise PlanError("model_plan_gpus: this host has no GPU '%s'; it has %s" % (name, there))
+        if matching[0].get("kind") not in ("dedicated", "unified", "slice"):
+            raise PlanError("model_plan_gpus: %s (%s) cannot be used" % (name, matching[0].get("name")))
+        found.append(matching[0])
+    return found
+
+
+def room(budget: dict) -> int:
+    """The MiB of a budget that models may take."""
+    return max(0, budget["mib"] - budget["reserve_mib"])
+
+
+# What fits
 
 
 def contexts(entry: dict, tier: dict) -> list[int]:
@@ -169,122 +392,293 @@ def contexts(entry: dict, tier: dict) -> list[int]:
     return [limit] + [step for step in CONTEXT_LADDER if step < limit]
 
 
-def need(entry: dict, context: int) -> dict:
-    """What a model takes with one context, in MiB, rounded up part by part."""
+def need(entry: dict, context: int, parallel: int = 1, cache_type: str = "f16") -> dict[str, int]:
+    """What a model takes with one context, in MiB, rounded up part by part.
+
+    The weights are the size of the download. The cache is what the keys and values of one token take in all layers
+    (C(2 * layers * key-value heads * head size * 2 bytes) as f16), times the tokens, times the requests at a time. It is
+    Ollama's own prediction, plus 1024 MiB for what that leaves out.
+    """
     weights = -(-entry["bytes"] // MIB)
-    cache = -(-entry["kv_bytes_per_token"] * context // MIB)
+    cache = -(-int(entry["kv_bytes_per_token"] * context * parallel * CACHE_TYPES[cache_type]) // MIB)
     return {"weights": weights, "kv": cache, "overhead": OVERHEAD_MIB, "total": weights + cache + OVERHEAD_MIB}
 
 
-def choose(names: list[str], catalog: dict, tier: dict, budget: dict) -> tuple[list[dict], list[dict]]:
-    """Place a tier's models into a budget: the resident ones beside each other, the others each alone.
+def least_need(entry: dict, tier: dict, parallel: int = 1, cache_type: str = "f16") -> dict[str, int]:
+    """What a model takes with the smallest context of the ladder."""
+    return need(entry, contexts(entry, tier)[-1], parallel, cache_type)
 
-    :returns: the models of the plan, and what was skipped with the arithmetic.
-    """
-    models, skipped, taken = [], [], 0
-    # The resident ones come first, in the tier's order: what the first takes, the next cannot have.
-    resident = [name for name in tier["resident"] if name in names]
-    # Each leaves room for the least that the resident ones after it need.
-    least = {name: need(catalog[name], contexts(catalog[name], tier)[-1])["total"] for name in resident}
-    for position, name in enumerate(resident + [name for name in names if name not in resident]):
-        entry, stays = catalog[name], name in resident
-        room = budget["mib"]
-        if stays:
-            room -= taken + sum(least[other] for other in resident[position + 1 :])
-        fitting = [step for step in contexts(entry, tier) if need(entry, step)["total"] <= room]
-        if not fitting:
-            smallest = contexts(entry, tier)[-1]
-            beside = " beside the resident models" if room != budget["mib"] else ""
-            skipped.append(
-                {
-                    "name": name,
-                    "reason": "needs %d MiB at %d tokens, budget is %d MiB%s" % (need(entry, smallest)["total"], smallest, room, beside),
-                }
-            )
-            continue
-        needed = need(entry, fitting[0])
-        if stays:
-            taken += needed["total"]
-        models.append(
+
+def room_beside(needed: dict[str, int]) -> int:
+    """The free MiB from which the engine loads a model beside others instead of in their place."""
+    return max(needed["total"], -int(-(needed["weights"] + needed["kv"]) // ADMITTED))
+
+
+class Placement:
+    """Places a tier's models into a budget: the resident ones beside each other, the others each alone."""
+
+    def __init__(self, catalog: dict, tier: dict, budget: dict, memory: int, wishes: dict) -> None:
+        self.catalog = catalog
+        self.tier = tier
+        self.budget = budget
+        self.wishes = wishes
+        self.free = self.room = room(budget)
+        # A CPU beside the GPU has memory of its own only where the GPU has, too.
+        self.cpu_free = spared(memory) if budget["kind"] not in ("cpu", "unified") else 0
+        self.models: list[dict[str, t.Any]] = []
+        self.skipped: list[dict[str, t.Any]] = []
+
+    def needs(self, name: str, context: int) -> dict[str, int]:
+        parallel = self.wishes["num_parallel"] if self.catalog[name]["mode"] == "chat" else 1
+        return need(self.catalog[name], context, parallel, self.wishes["kv_cache_type"])
+
+    def largest(self, name: str, free: int, beside: bool) -> int | None:
+        """The largest context with which a model fits, alone or beside others."""
+        for context in contexts(self.catalog[name], self.tier):
+            needed = self.needs(name, context)
+            if (room_beside(needed) if beside else needed["total"]) <= free:
+                return context
+        return None
+
+    def add(self, name: str, context: int, resident: bool, on_cpu: bool = False) -> None:
+        entry = self.catalog[name]
+        needed = self.needs(name, context)
+        if on_cpu:
+            self.cpu_free -= needed["total"]
+        elif resident:
+            self.free -= needed["total"]
+        self.models.append(
             {
                 "name": name,
                 "route": entry["route"],
                 "mode": entry["mode"],
                 "engine": "ollama",
-                "placement": "cpu" if budget["kind"] == "cpu" else "gpu",
-                "resident": stays,
-                "preload": stays,
-                "context": fitting[0],
+                "placement": "cpu" if on_cpu or self.budget["kind"] == "cpu" else "gpu",
+                "resident": resident,
+                "preload": resident,
+                "context": context,
                 "bytes": entry["bytes"],
                 "need_mib": needed,
             }
         )
-    order = {name: position for position, name in enumerate(names)}
-    return sorted(models, key=lambda model: order[model["name"]]), skipped
+
+    def skip(self, name: str, free: int) -> None:
+        smallest = contexts(self.catalog[name], self.tier)[-1]
+        beside = " beside the resident models" if free != self.room else ""
+        spare = ", of which %d are reserved" % self.budget["reserve_mib"] if self.budget["reserve_mib"] and not beside else ""
+        size = free if beside else self.budget["mib"]
+        reason = "needs %d MiB at %d tokens, budget is %d MiB%s%s" % (self.needs(name, smallest)["total"], smallest, size, spare, beside)
+        self.skipped.append({"name": name, "reason": reason})
+
+    def place_resident(self, name: str, later: list[str]) -> None:
+        """Place a model that stays loaded; it leaves room for the least that the resident ones after it need."""
+        first = self.free == self.room
+        kept = sum(room_beside(self.needs(other, contexts(self.catalog[other], self.tier)[-1])) for other in later)
+        context = self.largest(name, self.free - kept, not first)
+        if context is not None:
+            self.add(name, context, True)
+        elif not self.place_on_cpu(name, True):
+            self.skip(name, self.free - kept)
+
+    def place_on_cpu(self, name: str, resident: bool) -> bool:
+        """Place an embedding model, which is small and quick, on the CPU; true where that could be done."""
+        context = self.largest(name, self.cpu_free, False)
+        if self.catalog[name]["mode"] != "embedding" or context is None:
+            return False
+        self.add(name, context, resident, on_cpu=True)
+        return True
+
+    def place_other(self, name: str) -> None:
+        """Place a model that takes turns, or stays out of the way of the resident ones."""
+        context = self.largest(name, self.room, False)
+        crowded = self.free < self.room and self.largest(name, self.free, True) is None
+        if crowded and self.place_on_cpu(name, False):
+            return
+        if context is None:
+            self.skip(name, self.room)
+        else:
+            self.add(name, context, False)
+
+    def place(self, names: list[str]) -> None:
+        """Place the models of these names, and leave them in this order."""
+        # The resident ones come first, in the tier's order: what the first takes, the next cannot have.
+        resident = [name for name in self.tier["resident"] if name in names]
+        for position, name in enumerate(resident):
+            self.place_resident(name, resident[position + 1 :])
+        for name in names:
+            if name not in resident:
+                self.place_other(name)
+        self.models.sort(key=lambda model: names.index(model["name"]))
+        self.skipped.sort(key=lambda model: names.index(model["name"]))
 
 
-def model_plan(reading: dict, catalog: dict, tiers: dict, tier: str = "auto", tier_minimum: str | None = None, os: str = "") -> dict:
+# The plan
+
+
+def lowered(before: t.Any, budget: dict) -> str | None:
+    """Say what the earlier plan had where that was more than this budget, else None."""
+    then = before.get("budget") if isinstance(before, dict) else None
+    if not isinstance(then, dict) or before.get("status") != "final":
+        return None
+    more = number(then.get("mib")) - number(then.get("reserve_mib"))
+    if (then.get("kind") != "cpu", more) > (budget["kind"] != "cpu", room(budget)):
+        return "tier %s, %d MiB" % (before.get("tier"), more)
+    return None
+
+
+def engine_settings(models: list[dict], budget: dict, wishes: dict) -> dict[str, t.Any]:
+    """What the engine must be started with, so that it does what the plan says."""
+    turns = [model for model in models if not model["resident"] and (model["placement"] == "gpu" or budget["kind"] == "cpu")]
+    return {
+        "name": "ollama",
+        "context_length": max([model["context"] for model in models if model["mode"] == "chat"], default=CONTEXT_LADDER[-1]),
+        "num_parallel": wishes["num_parallel"],
+        "max_loaded_models": max(1, len(models) - len(turns) + bool(turns)),
+        "keep_alive": wishes["keep_alive"],
+        "kv_cache_type": wishes["kv_cache_type"],
+        # A cache of fewer bits needs it.
+        "flash_attention": "auto" if wishes["kv_cache_type"] == "f16" else "on",
+        # The GPUs that the engine is confined to; None is all. Of several slices CUDA would take the first it meets.
+        "gpus": budget["gpus"] if budget["kind"] == "slice" else wishes["gpus"] or None,
+    }
+
+
+def make_plan(reading: dict, catalog: dict, tiers: dict, wishes: dict | None = None, before: dict | None = None) -> dict[str, t.Any]:
     """Make the plan of one host. See this file's DOCUMENTATION for the arguments and the rules.
 
+    :returns: a plan. Its status is ``final``, or ``provisional`` or ``refused`` with a ``refusal`` that says why.
     :raises PlanError: for data or wishes that cannot be followed.
     """
-    check_data(catalog, tiers)
-    ranked = sorted(tiers, key=lambda name: tiers[name]["floor_gib"])
-    problems = list(reading.get("problems") or [])
-    budget = gpu_budget(reading)
-    unreadable = [gpu for gpu in reading.get("gpus") or [] if gpu.get("kind") != "dedicated"]
-    for gpu in unreadable:
-        problems.append("the GPU %s %s" % (gpu.get("name"), "has no driver" if gpu.get("source") == "pci" else "does not tell its memory"))
-    plan = {
+    plan = empty_plan(reading)
+    check_catalog(catalog)
+    check_tiers(tiers, catalog)
+    wishes = check_wishes(wishes or {}, catalog)
+    memory = number((reading.get("memory") or {}).get("total_mib"))
+    gpus = chosen_gpus(reading.get("gpus") or [], wishes)
+    wishes["gpus"] = [gpu.get("uuid") or gpu.get("pci_address") for gpu in gpus] if wishes["gpus"] else []
+    driverless = [gpu for gpu in gpus if gpu.get("kind") == "unknown" and gpu.get("source") == "pci"]
+    unsure = bool(plan["problems"]) and not wishes["gpus"]
+    budget = gpu_budget([gpu for gpu in gpus if gpu.get("kind") in ("dedicated", "unified", "slice")], memory, wishes)
+    plan["budget"] = budget or cpu_budget(memory, wishes)
+    told = wishes["tier"] not in ("", "auto")
+    mend = "mend that, or tell this host its tier with model_plan_tier (cpu leaves the GPU alone)"
+
+    if told:
+        name = find_tier(wishes["tier"], tiers, "model_plan_tier")
+        if kind_of(tiers[name]) != "cpu" and budget is None:
+            if not driverless and not unsure:
+                raise PlanError("model_plan_tier: %s needs a GPU and this host has none; set auto" % wishes["tier"])
+            mib = min(floor_mib(tiers[name]), memory) if kind_of(tiers[name]) == "unified" else floor_mib(tiers[name])
+            vendor = next((gpu.get("vendor") for gpu in gpus if gpu.get("kind") == "unknown"), None)
+            plan["budget"] = dict(cpu_budget(memory, wishes), kind=kind_of(tiers[name]), vendor=vendor, mib=mib)
+    else:
+        if driverless and not unsure and not (before and wishes["allow_downgrade"]):
+            plan["refusal"] = "%s: install it, or tell this host its tier with model_plan_tier (cpu leaves the GPU alone)" % "; ".join(
+                "the GPU %s at %s has no driver" % (gpu.get("name"), gpu.get("pci_address")) for gpu in driverless
+            )
+            return dict(plan, status="provisional")
+        if unsure and not before:
+            return dict(plan, status="refused", refusal="; ".join(plan["problems"]) + ": " + mend)
+        kind = {"cpu": "cpu", "unified": "unified"}.get(plan["budget"]["kind"], "dedicated")
+        reached = [tier for tier in tiers if kind_of(tiers[tier]) == kind and floor_mib(tiers[tier]) <= room(plan["budget"])]
+        if not reached:  # a GPU too small for any tier of its own is left alone
+            plan["budget"] = cpu_budget(memory, wishes)
+            reached = [tier for tier in tiers if kind_of(tiers[tier]) == "cpu" and floor_mib(tiers[tier]) <= room(plan["budget"])]
+        name = max(reached, key=lambda tier: tiers[tier]["floor_gib"])
+        more = lowered(before, plan["budget"])
+        if more and unsure and not wishes["allow_downgrade"]:
+            plan["refusal"] = "%s: this host has a bigger plan (%s), which a reading with problems does not lower; mend that, or set %s" % (
+                "; ".join(plan["problems"]),
+                more,
+                "model_plan_allow_downgrade: true",
+            )
+            return dict(plan, status="refused")
+
+    tier = tiers[name]
+    if kind_of(tier) == "cpu":
+        plan["budget"] = cpu_budget(memory, wishes)
+    if wishes["tier_minimum"]:
+        minimum = find_tier(wishes["tier_minimum"], tiers, "model_plan_tier_minimum")
+        enough = plan["budget"]["kind"] != "cpu" or kind_of(tiers[minimum]) == "cpu"
+        if not enough or room(plan["budget"]) < floor_mib(tiers[minimum]):
+            what = "no GPU that counts" if not enough else "%d MiB for models" % room(plan["budget"])
+            raise PlanError(
+                "model_plan_tier_minimum: this host has %s and gets tier %s; %s begins at %d MiB"
+                % (what, name, minimum, floor_mib(tiers[minimum]))
+            )
+    wished = [model for model in wishes["add"] + wishes["require"] if model not in tier["models"]]
+    names = [model for model in tier["models"] if model not in wishes["drop"]] + list(dict.fromkeys(wished))
+    placement = Placement(catalog, tier, plan["budget"], memory, wishes)
+    placement.place(names)
+    for entry in placement.skipped:
+        if entry["name"] in wishes["require"]:
+            raise PlanError("model_plan_require: %s cannot run on this host: it %s" % (entry["name"], entry["reason"]))
+    if not placement.models:
+        reasons = "; ".join("%s %s" % (entry["name"], entry["reason"]) for entry in placement.skipped) or "it has none"
+        raise PlanError("model_plan_tiers: no model of the tier %s fits this host: %s; add a smaller one to its models" % (name, reasons))
+    return dict(
+        plan,
+        status="final",
+        tier=name,
+        engine=engine_settings(placement.models, plan["budget"], wishes),
+        models=placement.models,
+        skipped=[dict(entry, wished=entry["name"] in wishes["add"]) for entry in placement.skipped],
+    )
+
+
+def empty_plan(reading: t.Any) -> dict[str, t.Any]:
+    """The plan of a host of which nothing is decided yet.
+
+    :raises PlanError: when the reading is none of :ansplugin:`local_llm.fleet.gpu_info#module`.
+    """
+    if (
+        not isinstance(reading, dict)
+        or not isinstance(reading.get("memory"), dict)
+        or not isinstance(reading.get("gpus"), list)
+        or not all(isinstance(gpu, dict) for gpu in reading["gpus"])
+    ):
+        raise PlanError("there is no reading to plan with: give what local_llm.fleet.gpu_info returned")
+    return {
         "schema": SCHEMA,
-        "status": "final",
-        "host": {"os": os, "memory_mib": (reading.get("memory") or {}).get("total_mib")},
+        "status": "refused",
+        "refusal": None,
+        "host": {
+            "os": reading.get("os"),
+            "memory_mib": reading["memory"].get("total_mib"),
+            "gpus": [{"name": gpu.get("name"), "kind": gpu.get("kind"), "mib": gpu.get("memory_total_mib")} for gpu in reading["gpus"]],
+        },
         "tier": None,
-        "budget": budget or cpu_budget(reading),
+        "budget": None,
         "engine": None,
         "models": [],
         "skipped": [],
-        "problems": problems,
+        "problems": list(reading.get("problems") or []),
     }
-    if tier in (None, "", "auto"):
-        if problems:
-            # A wrong reading is worse than none: nothing is chosen from it.
-            plan["status"] = "unreadable"
-            return plan
-        reached = [name for name in ranked if floor_mib(tiers[name]) <= (budget["mib"] if budget else 0)]
-        plan["tier"] = reached[-1]
-    else:
-        plan["tier"] = find_tier(tier, tiers, "model_plan_tier")
-        if tiers[plan["tier"]]["floor_gib"] > 0 and budget is None:
-            if not unreadable and not problems:
-                raise PlanError("model_plan_tier: %s needs a GPU and this host has none; set auto" % tier)
-            plan["budget"] = {"kind": "dedicated", "gpu": None, "mib": floor_mib(tiers[plan["tier"]]), "reserve_mib": 0}
-    if tier_minimum:
-        minimum = find_tier(tier_minimum, tiers, "model_plan_tier_minimum")
-        if ranked.index(plan["tier"]) < ranked.index(minimum):
-            raise PlanError(
-                "model_plan_tier_minimum: this host has %d MiB, which is tier %s; %s begins at %d MiB"
-                % (plan["budget"]["mib"], plan["tier"], minimum, floor_mib(tiers[minimum]))
-            )
-    chosen = tiers[plan["tier"]]
-    if chosen["floor_gib"] == 0:
-        plan["budget"] = cpu_budget(reading)  # a GPU too small for any tier of its own is left alone
-    plan["models"], plan["skipped"] = choose(list(chosen["models"]), catalog, chosen, plan["budget"])
-    resident = sum(model["resident"] for model in plan["models"])
-    plan["engine"] = {
-        "name": "ollama",
-        "context_length": max([model["context"] for model in plan["models"] if model["mode"] == "chat"], default=CONTEXT_LADDER[-1]),
-        "num_parallel": 1,
-        "max_loaded_models": resident + (1 if resident < len(plan["models"]) else 0) or 1,
-        "keep_alive": "5m",
-        "kv_cache_type": "f16",
-        "flash_attention": "auto",
-    }
-    return plan
+
+
+def model_plan(reading: dict, catalog: dict, tiers: dict, wishes: dict | None = None, before: dict | None = None) -> dict[str, t.Any]:
+    """The filter: :func:`make_plan`, with the line of a :class:`PlanError` in a plan that is refused."""
+    try:
+        return make_plan(reading, catalog, tiers, wishes, before)
+    except PlanError as error:
+        try:
+            empty = empty_plan(reading)
+        except PlanError:
+            empty = empty_plan({"gpus": [], "memory": {}})
+        return dict(empty, refusal=str(error))
+
+
+def plan_parse(text: str) -> dict[str, t.Any]:
+    """The filter that reads the text of an earlier ``plan.json``. One that is none, or of another form, is an empty dict."""
+    try:
+        plan = json.loads(text)
+    except ValueError:
+        return {}
+    return plan if isinstance(plan, dict) and plan.get("schema") == SCHEMA and plan.get("status") == "final" else {}
 
 
 class FilterModule:
     """The filters of this file."""
 
-    def filters(self) -> dict:
-        return {"model_plan": model_plan}
+    def filters(self) -> dict[str, t.Callable]:
+        return {"model_plan": model_plan, "plan_parse": plan_parse}

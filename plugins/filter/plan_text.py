@@ -1,0 +1,120 @@
+# Copyright: (c) 2026, the local_llm.fleet contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Say plans to people: one host's in a line, many hosts' in a table, and what has changed in one."""
+
+from __future__ import annotations
+
+import itertools
+import typing as t
+
+HEADS = ("HOST", "GPU", "MIB", "TIER", "GETS (* stays loaded)", "DOES NOT GET")
+WIDTHS = {1: 32, 5: 60}  # characters of GPU and of DOES NOT GET in the table; site.yml says all of it
+NAMELESS = ("unknown", "unsupported")
+PREFIXES = ("NVIDIA GeForce ", "NVIDIA ", "AMD Instinct ", "Intel(R) ")
+
+
+def tokens(context: int) -> str:
+    """Write a number of tokens short: ``32k``."""
+    return "%dk" % (context // 1024) if context % 1024 == 0 else str(context)
+
+
+def models_text(plan: dict) -> str:
+    """Name the models of a plan with their contexts, those that stay loaded with a star."""
+    words = []
+    for model in plan["models"]:
+        word = "*" * model["resident"] + model["name"]
+        if model["mode"] == "chat":
+            word += "@" + tokens(model["context"])
+        if model["placement"] == "cpu" and plan["budget"]["kind"] != "cpu":
+            word += "[cpu]"
+        words.append(word)
+    return " ".join(words) or "-"
+
+
+def skipped_text(plan: dict) -> str:
+    """Say what a plan withholds, and why; of a plan that is not final, what stands in the way."""
+    if plan.get("refusal"):
+        return plan["refusal"]
+    reasons = ["%s%s %s" % (entry["name"], " (wished)" if entry.get("wished") else "", entry["reason"]) for entry in plan["skipped"]]
+    return "; ".join(reasons + plan["problems"]) or "-"
+
+
+def gpus_text(plan: dict) -> str:
+    """Name a host's GPUs, equal ones once."""
+    names = []
+    for gpu in plan["host"]["gpus"]:
+        name = gpu["name"]
+        for prefix in PREFIXES:
+            if name.startswith(prefix):
+                name = name[len(prefix) :]
+                break
+        names.append("%s (%s)" % (name, {"unknown": "unread", "unsupported": "unused"}[gpu["kind"]]) if gpu["kind"] in NAMELESS else name)
+    counted = [(name, len(list(group))) for name, group in itertools.groupby(names)]
+    return ", ".join("%d x %s" % (count, name) if count > 1 else name for name, count in counted) or "-"
+
+
+def cells(host: str, plan: dict) -> list[str]:
+    """Return a host's row of the table."""
+    size = str(plan["budget"]["mib"]) if plan["status"] == "final" else "?"
+    tier = plan["tier"] or {"provisional": "pending"}.get(plan["status"], plan["status"])
+    return [host, gpus_text(plan), size, tier, models_text(plan), skipped_text(plan)]
+
+
+def plan_table(plans: dict[str, dict]) -> list[str]:
+    """Return the plans of many hosts as the lines of one table.
+
+    :arg plans: from host to plan; to None for a host that did not answer.
+    """
+    rows = [list(HEADS)]
+    for host, plan in plans.items():
+        row = cells(host, plan) if plan else [host, "?", "?", "unread", "-", "no answer: see the task that failed above"]
+        for column, width in WIDTHS.items():
+            row[column] = row[column] if len(row[column]) <= width else row[column][: width - 3] + "..."
+        rows.append(row)
+    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADS))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
+
+
+def plan_line(plan: dict) -> str:
+    """Return one host's plan in a line, with the arithmetic of what it does not get."""
+    _host, gpus, size, tier, models, skipped = cells("", plan)
+    if plan["status"] != "final":
+        return "%s (%s): %s" % (tier, gpus, skipped)
+    line = "%s, %s MiB (%s): %s" % (tier, size, "no GPU" if gpus == "-" else gpus, models)
+    return line if skipped == "-" else "%s; not: %s" % (line, skipped)
+
+
+def plan_changes(plan: dict, before: dict) -> list[str]:
+    """Say how a plan differs from the host's earlier one: a list of lines, empty where nothing that counts does.
+
+    :arg before: the earlier plan; empty where there was none.
+    """
+    if not before:
+        return []
+    lines = []
+    for name, now, then in (
+        ("tier", plan["tier"], before.get("tier")),
+        ("MiB", plan["budget"]["mib"], (before.get("budget") or {}).get("mib")),
+    ):
+        if now != then:
+            lines.append("%s: %s -> %s" % (name, then, now))
+    now_models = {model["name"]: model for model in plan["models"]}
+    then_models = {model["name"]: model for model in before.get("models", [])}
+    lines += ["- %s" % name for name in then_models if name not in now_models]
+    lines += ["+ %s, %s tokens" % (name, model["context"]) for name, model in now_models.items() if name not in then_models]
+    for name, model in now_models.items():
+        then = then_models.get(name, model)
+        for key in ("context", "placement", "resident", "route", "bytes"):
+            if model[key] != then.get(key):
+                lines.append("%s: %s %s -> %s" % (name, key, then.get(key), model[key]))
+    engine = before.get("engine") or {}
+    lines += ["engine %s: %s -> %s" % (key, engine.get(key), value) for key, value in plan["engine"].items() if engine.get(key) != value]
+    return lines
+
+
+class FilterModule:
+    """The filters of this file."""
+
+    def filters(self) -> dict[str, t.Callable]:
+        return {"plan_line": plan_line, "plan_table": plan_table, "plan_changes": plan_changes}

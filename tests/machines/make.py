@@ -1,0 +1,91 @@
+# Copyright: (c) 2026, the local_llm.fleet contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Make the machines of machines.yml as folders that stand for ``/``: files of /sys, /proc and /etc, and tools that print
+what real ones printed.
+
+    make.py FOLDER      every machine, each in a folder of its own name
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import yaml
+
+HERE = Path(__file__).resolve().parent
+TOOL = """#!/bin/sh
+# Stands in for {name}: prints what a real one printed.
+case "$*" in
+{cases}
+*) echo "{name}: nothing was recorded for: $*" >&2; exit 2 ;;
+esac
+"""
+CASE = """*'{asked}'*)
+cat <<'RECORDED'
+{out}
+RECORDED
+cat >&2 <<'RECORDED'
+{err}
+RECORDED
+{end} ;;"""
+
+
+def load() -> dict[str, dict]:
+    """Return the machines by name."""
+    return yaml.safe_load((HERE / "machines.yml").read_text())
+
+
+def write(path: Path, text: str, mode: int = 0o644) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    path.chmod(mode)
+
+
+def make(machine: dict, root: Path) -> None:
+    """Make one machine in the folder ``root``."""
+    (root / "sys/bus/pci/devices").mkdir(parents=True)
+    (root / "sys/fs/cgroup").mkdir(parents=True)
+    kib = machine["memory_mib"] * 1024
+    write(root / "proc/meminfo", f"MemTotal:       {kib} kB\nMemFree:        {kib // 2} kB\nMemAvailable:   {kib // 2} kB\n")
+    if "limit_mib" in machine:
+        write(root / "sys/fs/cgroup/memory.max", f"{machine['limit_mib'] * 2**20}\n")
+    if "before" in machine:
+        budget = {"kind": "dedicated", "mib": machine["before"]["mib"], "reserve_mib": 0}
+        plan = {"schema": 1, "status": "final", "tier": machine["before"]["tier"], "budget": budget}
+        write(root / "opt/local_llm/plan.json", json.dumps(plan))
+    for address, card in machine.get("pci", {}).items():
+        folder = root / "sys/bus/pci/devices" / address
+        vendor, device = card["id"].split(":")
+        write(folder / "vendor", f"0x{vendor}\n")
+        write(folder / "device", f"0x{device}\n")
+        write(folder / "class", f"0x{card.get('class', '030000')}\n")
+        for name, text in card.get("files", {}).items():
+            write(folder / name, f"{text}\n")
+        if "driver" in card:
+            (root / "sys/bus/pci/drivers" / card["driver"]).mkdir(parents=True, exist_ok=True)
+            os.symlink(f"../../drivers/{card['driver']}", folder / "driver")
+    for path, text in machine.get("files", {}).items():
+        write(root / path.lstrip("/"), text)
+    for path, answers in machine.get("tools", {}).items():
+        tool = root / (path if "/" in path else f"usr/local/bin/{path}").lstrip("/")
+        cases = "\n".join(
+            CASE.format(
+                asked=answer["asked"],
+                out=answer.get("out", "").rstrip("\n"),
+                err=answer.get("err", "").rstrip("\n"),
+                end="exec sleep 30" if answer.get("hangs") else f"exit {answer.get('rc', 0)}",
+            )
+            for answer in answers
+        )
+        write(tool, TOOL.format(name=tool.name, cases=cases), 0o755)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: make.py FOLDER")
+    for name, machine in load().items():
+        make(machine, Path(sys.argv[1]) / name)
