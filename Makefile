@@ -16,7 +16,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
-	@echo '  INVENTORY=inventories/lab   which hosts site, verify, models, ask and key work on (default: this machine)'
+	@echo '  INVENTORY=inventories/lab   which hosts site, plan, verify, models, ask and key work on (default: this machine)'
 	@echo '  ARGS="--check --diff"       further options for ansible-playbook'
 
 $(VENV)/done: requirements.txt requirements-dev.txt
@@ -42,6 +42,9 @@ lab-shell: ## A shell on a practice host: make lab-shell HOST=low1
 site: venv ## Bring the hosts of INVENTORY to what their plan says
 	@$(PLAYBOOK) site.yml
 
+plan: venv ## Show what the hosts of INVENTORY have, get and do not get; changes nothing
+	@$(PLAYBOOK) playbooks/plan.yml
+
 verify: venv ## Ask the hosts of INVENTORY whether they are what their plan says
 	@$(PLAYBOOK) playbooks/verify.yml
 
@@ -60,17 +63,18 @@ lint: venv ## Style, documentation, sanity
 unit: venv ## Unit tests
 	@$(BIN)/pytest -q tests/unit
 
-molecule: venv ## Molecule scenarios against real engines: SCENARIO=low_spec (default), or any other
+molecule: venv ## Molecule scenarios: SCENARIO=plan or low_spec (a real stack on a bare host); both without
 	@lab/lab.sh services
-	@$(BIN)/molecule test --no-command-borders -s $(or $(SCENARIO),low_spec)
+	@$(BIN)/molecule test --no-command-borders $(addprefix -s ,$(or $(SCENARIO),plan low_spec))
 
 test: lint unit molecule ## What must pass before a change lands
 
 test-all: test ## That, and what takes longer: other versions of ansible-core, the installed collection
 	@tests/compat.sh
 
-bench: venv ## Seconds of a run that has nothing to do, beside the same by hand (needs `make lab`)
+bench: venv ## How long a run that has nothing to do takes, and a reading of the GPUs (needs `make lab`)
 	@tests/bench/noop.sh
+	@tests/bench/probe.sh
 
 build: venv ## The collection's tarball, in dist/
 	@$(BIN)/ansible-galaxy collection build --force --output-path dist
@@ -79,4 +83,4 @@ clean: ## Away with the practice site, its caches and the virtual environment
 	@lab/lab.sh clean
 	@rm -rf $(VENV) .ansible .cache dist
 
-.PHONY: help venv lab lab-down lab-shell site verify models lint unit molecule test test-all bench build clean ask key
+.PHONY: help venv lab lab-down lab-shell site plan verify models lint unit molecule test test-all bench build clean ask key
