@@ -5,6 +5,46 @@
 
 from __future__ import annotations
 
+DOCUMENTATION = r"""
+name: plan_text
+short_description: Say a host's plan in a few lines
+version_added: 0.1.0
+author:
+  - local_llm.fleet contributors (@local-llm)
+description:
+  - Says a plan of P(local_llm.fleet.model_plan#filter) in one line, with the arithmetic of what the host does not get, and
+    how it differs from the host's earlier plan, a line for each difference.
+positional: _input
+options:
+  _input:
+    description:
+      - The plan.
+    type: dict
+    required: true
+  before:
+    description:
+      - The host's earlier plan, if it has one.
+    type: dict
+    default: {}
+seealso:
+  - plugin: local_llm.fleet.plan_table
+    plugin_type: filter
+    description: The plans of many hosts.
+"""
+
+EXAMPLES = r"""
+- name: Show the plan
+  ansible.builtin.debug:
+    msg: "{{ model_plan_result | local_llm.fleet.plan_text }}"
+"""
+
+RETURN = r"""
+_value:
+  description: The text.
+  type: str
+  sample: "vram_16, 15360 MiB (Tesla T4): tinyllama@2k *gpt-oss:20b@16k bge-m3[cpu]"
+"""
+
 import itertools
 import typing as t
 
@@ -113,8 +153,13 @@ def plan_changes(plan: dict, before: dict) -> list[str]:
     return lines
 
 
+def plan_text(plan: dict, before: dict | None = None) -> str:
+    """The filter: :func:`plan_line`, and below it :func:`plan_changes`."""
+    return "\n".join([plan_line(plan), *(plan_changes(plan, before or {}) if plan["status"] == "final" else [])])
+
+
 class FilterModule:
     """The filters of this file."""
 
     def filters(self) -> dict[str, t.Callable]:
-        return {"plan_line": plan_line, "plan_table": plan_table, "plan_changes": plan_changes}
+        return {"plan_text": plan_text, "plan_table": plan_table}

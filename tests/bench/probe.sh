@@ -11,7 +11,7 @@ on_host() {
   local ssh
   ssh=$(.venv/bin/ansible-inventory -i inventories/lab --host low1 \
     | .venv/bin/python -c 'import json, sys; h = json.load(sys.stdin); print("-i", h["lab_ssh_key"], h["ansible_ssh_common_args"], "ops@" + h["ansible_host"])')
-  # shellcheck disable=SC2086  # options and address, word by word
+  # shellcheck disable=SC2029,SC2086  # options and address, word by word; what is run there is given here
   ssh $ssh "$@"
 }
 

@@ -338,8 +338,8 @@ def test_a_reading_with_problems_never_lowers_a_host(data, before, status):
     assert made["status"] == status
     if status == "refused":
         assert made["refusal"] == (
-            LOST
-            + ": this host has a bigger plan (tier vram_24, 24564 MiB), which a reading with problems does not lower; mend that, or set model_plan_allow_downgrade: true"
+            LOST + ": this host has a bigger plan (tier vram_24, 24564 MiB), which a reading with problems does not lower;"
+            " mend that, or set model_plan_allow_downgrade: true"
         )
 
 
@@ -656,6 +656,12 @@ def test_an_earlier_plan_that_is_none(text):
 
 def test_an_earlier_plan():
     assert plan_parse(json.dumps(BIG)) == BIG
+
+
+def test_a_plan_and_what_has_changed():
+    assert plan_text.plan_text(SMALL) == plan_text.plan_line(SMALL)
+    assert plan_text.plan_text(BIG, SMALL).splitlines()[1] == "tier: cpu -> vram_24"
+    assert plan_text.plan_text(plan(reading(NO_DRIVER)), BIG).count("\n") == 0
 
 
 def test_what_has_changed():
