@@ -23,13 +23,13 @@ for name in docker general library_inventory_filtering_v1; do
   cp -r "$bundle/community/$name" "$work/collections/ansible_collections/community/"
 done
 
-play() { # play CORE OPTION...: runs the installed site playbook
-  local core=$1
-  shift
+play() { # play CORE PLAYBOOK OPTION...: runs an installed playbook
+  local core=$1 playbook=$2
+  shift 2
   docker run --rm --network local-llm-lab -v "$work/$core:/core:ro" -v "$work/collections:/collections:ro" -v "$work/inventory:/inventory:ro" \
     -v "$key:$key:ro" -e PYTHONPATH=/core -e ANSIBLE_COLLECTIONS_PATH=/collections -e ANSIBLE_NOCOLOR=1 -w /root "$image" \
-    python3 -m ansible playbook -i /inventory local_llm.fleet.site "$@" >"$work/log" 2>&1 \
-    || { tail -n 30 "$work/log"; echo "compat: local_llm.fleet.site $* failed under ansible-core $core" >&2; exit 1; }
+    python3 -m ansible playbook -i /inventory "local_llm.fleet.$playbook" "$@" >"$work/log" 2>&1 \
+    || { tail -n 30 "$work/log"; echo "compat: local_llm.fleet.$playbook $* failed under ansible-core $core" >&2; exit 1; }
 }
 
 for core in "${versions[@]}"; do
@@ -38,10 +38,12 @@ for core in "${versions[@]}"; do
     --platform manylinux_2_28_x86_64 --platform manylinux2014_x86_64 --platform any "ansible-core==$core" jmespath 2>"$work/pip.log" || { cat "$work/pip.log" >&2; exit 1; }
   .venv/bin/ansible-playbook -i "$work/inventory" lab/destroy.yml >/dev/null
   .venv/bin/ansible-playbook -i "$work/inventory" lab/create.yml >/dev/null
-  play "$core" --check
-  play "$core"
+  play "$core" site --check
+  play "$core" site
   grep -h 'answered in' "$work/log" || { echo "compat: no answer under ansible-core $core" >&2; exit 1; }
-  play "$core"
+  play "$core" plan -e '{"model_plan_add": ["bge-m3"], "model_plan_num_parallel": "2"}'
+  grep -q 'tinyllama@2k bge-m3' "$work/log" || { cat "$work/log"; echo "compat: no plan under ansible-core $core" >&2; exit 1; }
+  play "$core" site
   grep -q 'changed=0 ' "$work/log" || { tail -n 3 "$work/log"; echo "compat: the second run under ansible-core $core changed something" >&2; exit 1; }
   ! grep -iE 'deprecat' "$work/log" || { echo "compat: ansible-core $core warns of what it will drop" >&2; exit 1; }
   printf 'compat: ansible-core %s provisioned a virgin host from the tarball, in %d s\n' "$core" "$((SECONDS - started))"
