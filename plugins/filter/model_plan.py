@@ -121,6 +121,8 @@ CONTEXT_LADDER = (131072, 65536, 32768, 16384, 8192, 4096, 2048)
 CACHE_TYPES = {"f16": 1.0, "q8_0": 34 / 64, "q4_0": 18 / 64}  # bytes of a block of 32 values, beside 64 of f16
 MODES = ("chat", "embedding")
 KINDS = ("cpu", "dedicated", "unified")
+USABLE = ("dedicated", "unified", "slice")
+SAME = 0.97  # of an earlier size; another driver may show a few MiB less of the same card
 
 CATALOG_FIELDS = {"route": str, "mode": str, "bytes": int, "kv_bytes_per_token": int, "max_context": int}
 CATALOG_EXTRAS = {"good_for": list}
@@ -242,7 +244,7 @@ def check_tiers(tiers: t.Any, catalog: dict) -> None:
         for model in entry["resident"]:
             if model not in entry["models"]:
                 raise PlanError("%s: %s keeps %s resident, which is not among its models" % (variable, name, model))
-        if len(set(entry["models"])) < len(entry["models"]):
+        if any(len(set(entry[field])) < len(entry[field]) for field in ("models", "resident")):
             raise PlanError("%s: %s names a model twice" % (variable, name))
     if ("cpu", 0) not in floors:
         raise PlanError("%s: no tier has a floor_gib of 0, for machines without a GPU" % variable)
@@ -323,7 +325,7 @@ def gpu_mib(gpu: dict, memory: int) -> int:
     if gpu.get("kind") != "unified":
         return size
     if gpu.get("vendor") == "nvidia":  # tells no size, or none to rely on
-        return min(size or memory, spared(memory))
+        return spared(memory)
     if gpu.get("vendor") == "amd":  # an administrator may have set it to all there is
         return min(size, memory - min(8192, memory // 4))
     return min(size, memory)  # macOS has kept its own share back
@@ -368,13 +370,15 @@ def chosen_gpus(gpus: list[dict], wishes: dict) -> list[dict]:
         return gpus
     found = []
     for name in wishes["gpus"]:
-        matching = [gpu for gpu in gpus if name.lower() in (str(gpu.get("uuid")).lower(), gpu.get("pci_address"))]
+        matching = [gpu for gpu in gpus if name.lower() in ((gpu.get("uuid") or "").lower(), gpu.get("pci_address"))]
         if not matching:
             there = ", ".join(str(gpu.get("uuid") or gpu.get("pci_address")) for gpu in gpus) or "no GPU"
             raise PlanError("model_plan_gpus: this host has no GPU '%s'; it has %s" % (name, there))
-        if matching[0].get("kind") not in ("dedicated", "unified", "slice"):
-            raise PlanError("model_plan_gpus: %s (%s) cannot be used" % (name, matching[0].get("name")))
-        found.append(matching[0])
+        for gpu in matching:  # an address means all slices of its card
+            if gpu.get("kind") not in USABLE:
+                raise PlanError("model_plan_gpus: %s (%s) cannot be used" % (name, gpu.get("name")))
+            if not any(gpu is other for other in found):
+                found.append(gpu)
     return found
 
 
@@ -515,14 +519,13 @@ class Placement:
 # The plan
 
 
-def lowered(before: t.Any, budget: dict) -> str | None:
-    """Say what the earlier plan had where that was more than this budget, else None."""
+def lowered(before: t.Any, budget: dict, wishes: dict) -> str | None:
+    """Say what the earlier plan had where that was more than this budget and no wish is the reason, else None."""
     then = before.get("budget") if isinstance(before, dict) else None
-    if not isinstance(then, dict) or before.get("status") != "final":
+    if not isinstance(then, dict) or then.get("kind") == "cpu" or (then.get("kind") == "pooled" and not wishes["pool"]):
         return None
-    more = number(then.get("mib")) - number(then.get("reserve_mib"))
-    if (then.get("kind") != "cpu", more) > (budget["kind"] != "cpu", room(budget)):
-        return "tier %s, %d MiB" % (before.get("tier"), more)
+    if budget["kind"] == "cpu" or budget["mib"] < number(then.get("mib")) * SAME:
+        return "tier %s, %d MiB" % (before.get("tier"), number(then.get("mib")))
     return None
 
 
@@ -553,46 +556,32 @@ def make_plan(reading: dict, catalog: dict, tiers: dict, wishes: dict | None = N
     check_catalog(catalog)
     check_tiers(tiers, catalog)
     wishes = check_wishes(wishes or {}, catalog)
-    memory = number((reading.get("memory") or {}).get("total_mib"))
-    gpus = chosen_gpus(reading.get("gpus") or [], wishes)
+    memory = number(reading["memory"].get("total_mib"))
+    gpus = chosen_gpus(reading["gpus"], wishes)
     wishes["gpus"] = [gpu.get("uuid") or gpu.get("pci_address") for gpu in gpus] if wishes["gpus"] else []
-    driverless = [gpu for gpu in gpus if gpu.get("kind") == "unknown" and gpu.get("source") == "pci"]
-    unsure = bool(plan["problems"]) and not wishes["gpus"]
-    budget = gpu_budget([gpu for gpu in gpus if gpu.get("kind") in ("dedicated", "unified", "slice")], memory, wishes)
-    plan["budget"] = budget or cpu_budget(memory, wishes)
-    told = wishes["tier"] not in ("", "auto")
-    mend = "mend that, or tell this host its tier with model_plan_tier (cpu leaves the GPU alone)"
-
+    unread = [gpu for gpu in gpus if gpu.get("kind") == "unknown"]
+    waiting = [gpu for gpu in unread if gpu.get("source") == "pci"]
+    driverless = ["the GPU %s at %s has no driver" % (gpu.get("name"), gpu.get("pci_address")) for gpu in waiting]
+    unsure = (bool(plan["problems"]) or len(unread) > len(driverless)) and not wishes["gpus"]
+    plan["budget"] = gpu_budget([gpu for gpu in gpus if gpu.get("kind") in USABLE], memory, wishes) or cpu_budget(memory, wishes)
+    told = find_tier(wishes["tier"], tiers, "model_plan_tier") if wishes["tier"] not in ("", "auto") else None
+    name = told or reached(plan, tiers, memory, wishes)
     if told:
-        name = find_tier(wishes["tier"], tiers, "model_plan_tier")
-        if kind_of(tiers[name]) != "cpu" and budget is None:
-            if not driverless and not unsure:
-                raise PlanError("model_plan_tier: %s needs a GPU and this host has none; set auto" % wishes["tier"])
-            mib = min(floor_mib(tiers[name]), memory) if kind_of(tiers[name]) == "unified" else floor_mib(tiers[name])
-            vendor = next((gpu.get("vendor") for gpu in gpus if gpu.get("kind") == "unknown"), None)
-            plan["budget"] = dict(cpu_budget(memory, wishes), kind=kind_of(tiers[name]), vendor=vendor, mib=mib)
-    else:
-        if driverless and not unsure and not (before and wishes["allow_downgrade"]):
-            plan["refusal"] = "%s: install it, or tell this host its tier with model_plan_tier (cpu leaves the GPU alone)" % "; ".join(
-                "the GPU %s at %s has no driver" % (gpu.get("name"), gpu.get("pci_address")) for gpu in driverless
-            )
-            return dict(plan, status="provisional")
-        if unsure and not before:
-            return dict(plan, status="refused", refusal="; ".join(plan["problems"]) + ": " + mend)
-        kind = {"cpu": "cpu", "unified": "unified"}.get(plan["budget"]["kind"], "dedicated")
-        reached = [tier for tier in tiers if kind_of(tiers[tier]) == kind and floor_mib(tiers[tier]) <= room(plan["budget"])]
-        if not reached:  # a GPU too small for any tier of its own is left alone
-            plan["budget"] = cpu_budget(memory, wishes)
-            reached = [tier for tier in tiers if kind_of(tiers[tier]) == "cpu" and floor_mib(tiers[tier]) <= room(plan["budget"])]
-        name = max(reached, key=lambda tier: tiers[tier]["floor_gib"])
-        more = lowered(before, plan["budget"])
-        if more and unsure and not wishes["allow_downgrade"]:
-            plan["refusal"] = "%s: this host has a bigger plan (%s), which a reading with problems does not lower; mend that, or set %s" % (
-                "; ".join(plan["problems"]),
-                more,
-                "model_plan_allow_downgrade: true",
-            )
-            return dict(plan, status="refused")
+        tell(plan, tiers[told], wishes, memory, unread, bool(unread) or unsure)
+    if (unsure or driverless) and not (told and (not before or told != before.get("tier"))):
+        # Nobody has said what this host is to be, so its reading must be relied on.
+        faults = "; ".join(plan["problems"] or driverless or ["a GPU does not tell its memory"])
+        less = lowered(before, plan["budget"], wishes)
+        status = "refused" if unsure else "provisional"
+        mend = "mend that, or" if unsure else "install it, or"
+        others = " or which GPUs to use with model_plan_gpus" if plan["budget"]["kind"] != "cpu" else ""
+        if not before:
+            mend += " tell this host its tier with model_plan_tier (cpu leaves the GPU alone)" + others
+            return dict(plan, status=status, refusal="%s: %s" % (faults, mend))
+        if less and not wishes["allow_downgrade"]:
+            mend = "this host has a bigger plan (%s), which a reading with problems does not lower; %s" % (less, mend)
+            return dict(plan, status=status, refusal="%s: %s set model_plan_allow_downgrade: true" % (faults, mend))
+    plan["problems"] += [line for line in driverless if not told]
 
     tier = tiers[name]
     if kind_of(tier) == "cpu":
@@ -624,6 +613,32 @@ def make_plan(reading: dict, catalog: dict, tiers: dict, wishes: dict | None = N
         models=placement.models,
         skipped=[dict(entry, wished=entry["name"] in wishes["add"]) for entry in placement.skipped],
     )
+
+
+def reached(plan: dict, tiers: dict, memory: int, wishes: dict) -> str:
+    """Return the highest tier whose floor the budget reaches. A GPU too small for any tier of its own is left alone: then
+    the plan's budget becomes that of the CPU."""
+    kind = {"cpu": "cpu", "unified": "unified"}.get(plan["budget"]["kind"], "dedicated")
+    names = [name for name in tiers if kind_of(tiers[name]) == kind and floor_mib(tiers[name]) <= room(plan["budget"])]
+    if not names:
+        plan["budget"] = cpu_budget(memory, wishes)
+        names = [name for name in tiers if kind_of(tiers[name]) == "cpu" and floor_mib(tiers[name]) <= room(plan["budget"])]
+    return max(names, key=lambda name: tiers[name]["floor_gib"])
+
+
+def tell(plan: dict, tier: dict, wishes: dict, memory: int, unread: list[dict], unsure: bool) -> None:
+    """Give a plan the budget of the tier that its host was told, where the reading has less.
+
+    :raises PlanError: when the tier needs a GPU and the host certainly has none.
+    """
+    if kind_of(tier) == "cpu":
+        return
+    if plan["budget"]["kind"] == "cpu" and not unsure:
+        raise PlanError("model_plan_tier: %s needs a GPU and this host has none; set auto" % wishes["tier"])
+    if plan["budget"]["kind"] == "cpu" or (unsure and room(plan["budget"]) < floor_mib(tier)):
+        mib = min(floor_mib(tier), spared(memory)) if kind_of(tier) == "unified" else floor_mib(tier)
+        vendor = next((gpu.get("vendor") for gpu in unread), plan["budget"]["vendor"])
+        plan["budget"] = dict(cpu_budget(memory, wishes), kind=kind_of(tier), vendor=vendor, mib=mib)
 
 
 def empty_plan(reading: t.Any) -> dict[str, t.Any]:

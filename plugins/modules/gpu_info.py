@@ -39,6 +39,7 @@ notes:
   - A card that is lent to a virtual machine (C(vfio-pci)) is left out.
   - A vendor's tool that fails is a problem only where it leaves something open. So an C(nvidia-smi) on a machine whose PCI
     bus shows no NVIDIA card is none.
+  - AMD's and Intel's tools give names that the kernel does not know, and memory where it does not tell.
 seealso:
   - plugin: local_llm.fleet.model_plan
     plugin_type: filter

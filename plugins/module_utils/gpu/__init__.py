@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import signal
@@ -15,6 +16,10 @@ import typing as t
 MIB = 2**20
 # VGA controller, 3D controller, other display controller. Audio functions and NVSwitches of the same vendors are none.
 DISPLAY_CLASSES = ("0300", "0302", "0380")
+# AMD's Instincts are processing accelerators from the MI300 on. Intel's of this class are no GPUs.
+ACCELERATORS = ("1200", "1002")
+# Drivers that hold a card for virtual machines.
+LENDERS = ("pci-stub", "pciback", "xen-pciback")
 KILLED_WITHIN = 2  # seconds; a process that the kernel holds in a driver does not even die of SIGKILL
 
 
@@ -119,15 +124,17 @@ class Card(t.NamedTuple):
 
 
 def cards(host: Host) -> list[Card]:
-    """List the display controllers on the PCI bus, driver or no driver, without those lent to virtual machines."""
+    """List the GPUs on the PCI bus, driver or no driver, without those that are lent, or set aside, for virtual machines."""
     found = []
     for address in host.names("/sys/bus/pci/devices"):
         path = "/sys/bus/pci/devices/" + address
-        if hexadecimal(host.text(path + "/class"))[:4] not in DISPLAY_CLASSES:
+        kind, vendor, device = (hexadecimal(host.text(path + "/" + name)) for name in ("class", "vendor", "device"))
+        if kind[:4] not in DISPLAY_CLASSES and (kind[:4], vendor) != ACCELERATORS:
             continue
         driver = host.link(path + "/driver")
-        if driver != "vfio-pci":
-            vendor, device = (hexadecimal(host.text(path + "/" + name)) for name in ("vendor", "device"))
+        if driver is None and host.link(path + "/physfn"):
+            continue  # a part of another card, made to be lent
+        if driver is None or not (driver in LENDERS or "vfio" in driver):
             found.append(Card(address.lower(), vendor, device, driver))
     return found
 
@@ -155,6 +162,30 @@ def pci_address(text: str) -> str | None:
     """Return a PCI address as sysfs writes it: ``00000000:01:00.0`` and ``01:00.0`` become ``0000:01:00.0``."""
     match = re.match(r"^(?:0*([0-9a-f]{4,8}):)?([0-9a-f]{2}:[0-9a-f]{2}\.[0-7])$", text.strip().lower())
     return "%s:%s" % (match.group(1) or "0000", match.group(2)) if match else None
+
+
+def parse_json(text: str) -> t.Any:
+    """Parse the JSON in what a tool prints, which may come after lines of warnings.
+
+    :raises ValueError: when there is none.
+    """
+    lines = text.splitlines()
+    for number, line in enumerate(lines):
+        if line.lstrip()[:1] in ("{", "["):
+            try:
+                return json.loads("\n".join(lines[number:]))
+            except (ValueError, RecursionError):
+                continue  # a line of a log may begin with a bracket, too
+    raise ValueError("no JSON")
+
+
+def squeezed(*texts: str) -> str:
+    """Return the first text that is not empty as one line for a message, without the times in front of a log's lines."""
+    for text in texts:
+        line = re.sub(r"^(\[[^\]]*\] *)+", "", " ".join(text.split()))
+        if line:
+            return line[:300]
+    return "no output"
 
 
 def first_line(*texts: str) -> str:

@@ -5,33 +5,24 @@
 
 from __future__ import annotations
 
-import json
 import typing as t
 
-from . import MIB, Card, Host, first_line, gpu, hexadecimal, mib, pci_address, whole
+from . import MIB, Card, Host, gpu, hexadecimal, mib, parse_json, pci_address, squeezed, whole
 
 VENDOR = "1002"
 ROCM_FOLDER = "/opt/rocm/bin"
 GIB = 2**30
 # Graphics that share the machine's memory and that Ollama uses: gfx1151, sold as Strix Halo (Radeon 8050S and 8060S).
 UNIFIED_DEVICES = ("1586",)
-# The kernel's driver for cards from before 2012, which no engine uses.
+# Graphics in processors that Ollama leaves alone, whatever share of the memory the firmware has set aside for them.
+# fmt: off
+OTHER_GRAPHICS = (
+    "1114", "13c0", "1435", "1506", "150e", "15bf", "15c8", "15d8", "15dd", "15e7", "1636", "1638", "163f", "164c", "164d", "164e",
+    "1681", "1900", "1901", "1902",
+)
+# fmt: on
+# The kernel's driver for cards from before 2012, which no engine uses. Device numbers from 3000 to 5fff are from before 2007.
 OLD_DRIVER = "radeon"
-
-
-def parse_json(text: str) -> t.Any:
-    """Parse the JSON in what AMD's tools print, which may come after lines of warnings.
-
-    :raises ValueError: when there is none.
-    """
-    lines = text.splitlines()
-    for number, line in enumerate(lines):
-        if line.lstrip()[:1] in ("{", "["):
-            try:
-                return json.loads("\n".join(lines[number:]))
-            except ValueError:
-                continue  # a warning may begin with a bracket, too
-    raise ValueError("no JSON")
 
 
 def parse_amd_smi(text: str) -> list[dict[str, t.Any]]:
@@ -92,9 +83,10 @@ def _name(value: t.Any) -> str | None:
 def read_card(host: Host, card: Card) -> dict[str, t.Any]:
     """Read a card as the kernel's driver ``amdgpu`` tells of it.
 
-    Graphics in a processor are told from cards by Ollama's rule (its discovery of AMD's GPUs): at most 4 GiB of VRAM,
-    at least 8 GiB and four times as much of the machine's memory to borrow, and no maker of memory chips. What they may
-    use is the larger of the two, never the sum. Where the firmware has set more aside for them, it is theirs alone.
+    Graphics in a processor are known by their number, or told from cards by Ollama's rule (its discovery of AMD's GPUs): at
+    most 4 GiB of VRAM, at least 8 GiB and four times as much of the machine's memory to borrow, and no maker of memory
+    chips. Those that engines use have what they may borrow, or what the firmware has set aside where that is more, and
+    never the sum.
     """
     name = host.text(card.path + "/product_name") or "AMD " + card.pci_id
     entry = gpu("amd", name, "sysfs" if card.driver else "pci", pci_address=card.address)
@@ -104,15 +96,13 @@ def read_card(host: Host, card: Card) -> dict[str, t.Any]:
     entry["uuid"] = "GPU-" + unique if unique else None  # as ROCm writes it
     # Older kernels say "unknown" where there are no chips of its own.
     chips = host.text(card.path + "/mem_info_vram_vendor") not in (None, "", "unknown") or host.text(card.path + "/board_info")
-    if card.driver == OLD_DRIVER:
+    borrower = own <= 4 * GIB and borrowed >= 8 * GIB and borrowed >= 4 * own and not chips
+    if card.device in UNIFIED_DEVICES and borrowed > own:
+        entry.update(kind="unified", memory_total_mib=borrowed // MIB)
+    elif borrower or card.driver == OLD_DRIVER or card.device in OTHER_GRAPHICS or "3000" <= card.device < "6000":
         entry["kind"] = "unsupported"
-    elif own <= 4 * GIB and borrowed >= 8 * GIB and borrowed >= 4 * own and not chips:
-        entry["kind"] = "unified" if card.device in UNIFIED_DEVICES else "unsupported"
-        entry["memory_total_mib"] = max(own, borrowed) // MIB
     elif own:
         entry.update(kind="dedicated", memory_total_mib=own // MIB, memory_free_mib=None if used is None else max(0, own - used) // MIB)
-    elif borrowed:
-        entry["kind"] = "unsupported"
     return entry
 
 
@@ -130,7 +120,7 @@ def ask_tools(host: Host) -> tuple[list[dict[str, t.Any]], list[str]]:
         try:
             return [dict(entry, source=name) for entry in parse(out)], []
         except ValueError:
-            answer = "gave no answer within %g s" % host.timeout if status is None else "printed: " + first_line(out, err)
+            answer = "gave no answer within %g s" % host.timeout if status is None else "printed: " + squeezed(out, err)
             problems.append("%s %s" % (name, answer))
     return [], problems
 
@@ -143,9 +133,12 @@ def read(host: Host, cards: list[Card]) -> tuple[list[dict[str, t.Any]], list[st
         something open.
     """
     gpus = [read_card(host, card) for card in cards if card.vendor == VENDOR]
-    open_questions = any(entry["kind"] == "unknown" and entry["source"] != "pci" for entry in gpus)
-    if not gpus and not host.names("/sys/class/kfd/kfd/topology/nodes"):
-        return [], []  # a tool without a card to ask about
+    nodes = "/sys/class/kfd/kfd/topology/nodes"
+    # The kernel's own list, which has the GPUs also where no PCI bus is shown. A processor's node has the number 0.
+    hidden = not gpus and any(host.number("%s/%s/gpu_id" % (nodes, node)) for node in host.names(nodes))
+    open_questions = hidden or any(entry["kind"] == "unknown" and entry["source"] != "pci" for entry in gpus)
+    if not hidden and all(entry["kind"] == "unsupported" for entry in gpus):
+        return gpus, []  # nothing to ask the tools about
     told, problems = ask_tools(host)
     for answer in told:
         known = [entry for entry in gpus if entry["pci_address"] == answer["pci_address"]]

@@ -63,12 +63,15 @@ def read(host: Host) -> tuple[list[dict[str, t.Any]], dict[str, int | None], lis
     if values.get("hw.optional.arm64") != "1":
         return [], memory, []
     limit = whole(values.get("iogpu.wired_limit_mb"))
-    share = parse_metal(host.run(host.find("osascript") or "osascript", "-l", "JavaScript", "-e", METAL)[1])
-    source = "metal"
+    status, out, _err = host.run(host.find("osascript") or "osascript", "-l", "JavaScript", "-e", METAL)
+    share = parse_metal(out)
+    source, problems = "metal", []
     if share is None and limit:
         share, source = limit, "iogpu.wired_limit_mb"
     elif share is None:
         share, source = int(total // MIB * FALLBACK), "hw.memsize"
+        if status is None:  # it may well answer the next time, and then with more
+            problems.append("osascript gave no answer within %g s" % host.timeout)
     share = min(share, total // MIB)
     name = values.get("machdep.cpu.brand_string") or "Apple Silicon"
-    return [gpu("apple", name, source, kind="unified", memory_total_mib=share)], memory, []
+    return [gpu("apple", name, source, kind="unified", memory_total_mib=share)], memory, problems

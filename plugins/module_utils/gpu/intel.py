@@ -6,11 +6,10 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 import typing as t
 
-from . import MIB, Card, Host, first_line, gpu, mib, pci_address
+from . import MIB, Card, Host, gpu, mib, parse_json, pci_address, squeezed
 
 VENDOR = "8086"
 
@@ -20,7 +19,7 @@ def parse_discovery(text: str) -> list[dict[str, t.Any]]:
 
     :raises ValueError: when it is neither.
     """
-    data = json.loads(text[min((text.index(mark) for mark in "{[" if mark in text), default=0) :])
+    data = parse_json(text)
     if isinstance(data, dict):
         data = data.get("device_list", [data])
     if not isinstance(data, list) or not all(isinstance(device, dict) for device in data):
@@ -50,8 +49,8 @@ def read(host: Host, cards: list[Card]) -> tuple[list[dict[str, t.Any]], list[st
         entry = gpu("intel", "Intel " + card.pci_id, "sysfs" if card.driver else "pci", pci_address=card.address, memory_total_mib=memory)
         if memory:
             entry["kind"] = "dedicated"
-        elif card.address.startswith("0000:00:"):
-            entry["kind"] = "unsupported"  # what is part of the processor sits on its own bus
+        elif card.address.startswith("0000:00:02."):
+            entry["kind"] = "unsupported"  # where the processor's own graphics always are
         gpus.append(entry)
     tool = host.find("xpu-smi")
     if tool and any(entry["kind"] != "unsupported" for entry in gpus):
@@ -70,7 +69,7 @@ def describe(host: Host, tool: str, gpus: list[dict[str, t.Any]]) -> list[str]:
     except ValueError:
         if all(entry["memory_total_mib"] for entry in gpus if entry["kind"] != "unsupported"):
             return []
-        answer = "gave no answer within %g s" % host.timeout if status is None else "printed: " + first_line(err, out)
+        answer = "gave no answer within %g s" % host.timeout if status is None else "printed: " + squeezed(out, err)
         return ["xpu-smi discovery -j " + answer]
     for device in devices:
         address = pci_address(str(device.get("pci_bdf_address", "")))
@@ -83,8 +82,6 @@ def describe(host: Host, tool: str, gpus: list[dict[str, t.Any]]) -> list[str]:
                 continue
             if isinstance(device.get("device_name"), str):
                 entry["name"] = device["device_name"]
-            if isinstance(device.get("uuid"), str):
-                entry["uuid"] = device["uuid"]
             size = mib(device.get("memory_physical_size_byte"))
             if size and entry["kind"] == "unknown":
                 entry.update(kind="dedicated", memory_total_mib=size, source="xpu-smi")

@@ -21,6 +21,8 @@ WSL_FOLDER = "/usr/lib/wsl/lib"
 # GPUs that share the machine's memory. A driver to come may show a number for them, which would be none of a card's own.
 UNIFIED_NAMES = re.compile(r"\b(GB10|N1X?|Thor|Orin|Xavier|Tegra)\b", re.IGNORECASE)
 UNIFIED_DEVICES = ("2e12",)
+# Comes after the rows, with status 14, and says nothing about what they say.
+HARMLESS = "WARNING: infoROM is corrupted"
 NOT_TOLD = ("[N/A]", "N/A", "[Not Supported]")
 # Maxwell: Ollama and vLLM use nothing older. PCI numbers of its chips begin with GM108's, and all older ones are below.
 OLDEST_CAPABILITY = 5.0
@@ -40,7 +42,7 @@ def parse_query(text: str, fields: tuple[str, ...] = QUERY_FIELDS) -> tuple[list
     after = len(fields) - before - 1
     for line in text.splitlines():
         values = [value.strip() for value in line.split(",")]
-        if not line.strip():
+        if not line.strip() or line.startswith(HARMLESS):
             continue
         if len(values) < len(fields) or not re.match(r"^[0-9]{1,4}$", values[0]):
             problems.append("nvidia-smi printed: %s" % line.strip()[:300])
@@ -120,7 +122,7 @@ def kind_of(row: dict[str, str], addressing: str | None = None) -> str:
     if too_old(device) or (capability and float(capability) < OLDEST_CAPABILITY):
         return "unsupported"
     known = bool(UNIFIED_NAMES.search(row["name"])) or device in UNIFIED_DEVICES
-    if whole(row["memory.total"]) is not None:
+    if whole(row["memory.total"]):
         return "unified" if known else "dedicated"
     if row["memory.total"] in NOT_TOLD and (known or addressing == "ATS"):
         return "unified"
@@ -144,7 +146,7 @@ def query(host: Host, tool: str) -> tuple[list[dict[str, str]], list[str]]:
     rows, problems = parse_query(out, fields)
     if status is None:
         problems.append("nvidia-smi gave no answer within %g s" % host.timeout)
-    elif status != 0 and not problems:
+    elif not problems and (status != 0 or not rows) and not (rows and HARMLESS in out + err):
         problems.append("nvidia-smi ended with %d: %s" % (status, first_line(err, out)))
     return rows, problems
 
@@ -159,7 +161,9 @@ def read_tool(host: Host, tool: str) -> tuple[list[dict[str, t.Any]], list[str]]
     slices: dict[str, list[dict[str, t.Any]]] = {}
     if any(row.get("mig.mode.current") == "Enabled" for row in rows):
         # What the card itself shows is not to be had as a whole, and no other output has the memory of slices.
-        slices, more = parse_mig(host.run(tool, "-q", "-x")[1], host.run(tool, "-L")[1])
+        told = [host.run(tool, *options) for options in (("-q", "-x"), ("-L",))]
+        problems += ["nvidia-smi gave no answer about slices within %g s" % host.timeout for status, _out, _err in told if status is None]
+        slices, more = parse_mig(told[0][1], told[1][1])
         problems += more
     gpus = []
     for row in rows:
@@ -178,9 +182,9 @@ def read_tool(host: Host, tool: str) -> tuple[list[dict[str, t.Any]], list[str]]
         )
         if row.get("mig.mode.current") == "Enabled":
             parts = slices.get(row["uuid"], [])
-            if not parts:
+            if not parts and row["uuid"] in slices:
                 problems.append("%s is in MIG mode and has no slices: make some, or switch MIG off" % row["name"])
-            gpus += [_slice(entry, part, problems) for part in parts]
+            gpus += [_slice(entry, part, problems) for part in parts] or [dict(entry, kind="unknown", memory_total_mib=None)]
             continue
         if kind == "unknown":
             problems.append("nvidia-smi shows no memory size for %s: %s" % (row["name"], row["memory.total"]))
@@ -190,13 +194,15 @@ def read_tool(host: Host, tool: str) -> tuple[list[dict[str, t.Any]], list[str]]
 
 def _slice(entry: dict[str, t.Any], part: dict[str, t.Any], problems: list[str]) -> dict[str, t.Any]:
     total = part["memory_total_mib"]
-    if total is None:
+    if not total:
         problems.append("nvidia-smi -q -x shows no memory size for a slice of %s" % entry["name"])
+    if not part["uuid"]:
+        problems.append("nvidia-smi -L shows no UUID for a slice of %s" % entry["name"])
     return dict(
         entry,
         name=" ".join(word for word in (entry["name"], "MIG", part["profile"]) if word),
         uuid=part["uuid"],
-        kind="slice" if total is not None and part["uuid"] else "unknown",
+        kind="slice" if total and part["uuid"] else "unknown",
         memory_total_mib=total,
         memory_free_mib=part["memory_free_mib"],
     )
@@ -221,8 +227,8 @@ def read(host: Host, cards: list[Card]) -> tuple[list[dict[str, t.Any]], list[st
     """Read every NVIDIA GPU of this machine.
 
     :arg cards: what the PCI bus shows, of any vendor.
-    :returns: a tuple of GPUs (see :func:`.gpu`) and problems. A card that no driver serves has the kind ``unknown``, no
-        memory size, and the source ``pci``.
+    :returns: a tuple of GPUs (see :func:`.gpu`) and problems. A card that the tool does not show has the kind ``unknown``
+        and no memory size; where no driver of NVIDIA's serves it, the source is ``pci``.
     """
     gpus: list[dict[str, t.Any]] = []
     problems: list[str] = []
@@ -238,11 +244,14 @@ def read(host: Host, cards: list[Card]) -> tuple[list[dict[str, t.Any]], list[st
         # JetPack 5 has no nvidia-smi, and that of JetPack 6 adds nothing to this.
         gpus, problems = [tegra], []
     seen = {entry["pci_address"] for entry in gpus}
+    answered = bool(gpus)
     for card in mine:
         if card.address in seen:
             continue
         old = too_old(card.device)
-        if card.driver == "nvidia" and not tool and not old:
-            problems.append("%s at %s has the driver nvidia, but nvidia-smi is not installed" % (card.pci_id, card.address))
-        gpus.append(gpu("nvidia", card.pci_id, "pci", kind="unsupported" if old else "unknown", pci_address=card.address))
+        if card.driver == "nvidia" and not old and (answered or not tool):
+            missing = "does not show it" if tool else "is not installed"
+            problems.append("%s at %s has the driver nvidia, but nvidia-smi %s" % (card.pci_id, card.address, missing))
+        source = "sysfs" if card.driver == "nvidia" else "pci"
+        gpus.append(gpu("nvidia", card.pci_id, source, kind="unsupported" if old else "unknown", pci_address=card.address))
     return gpus, problems

@@ -134,7 +134,7 @@ def test_tier_of_a_card(mib, tier):
         ("apple", 110100, 131072, 110100, "unified_128"),
         ("apple", 200000, 16384, 16384, "unified_24"),  # a limit that is more than there is
         ("nvidia", None, 122502, 91877, "unified_128"),  # GB10
-        ("nvidia", 8128, 122502, 8128, "unified_8"),  # a driver that tells less
+        ("nvidia", 8128, 122502, 91877, "unified_128"),  # N1X: a driver that tells less
         ("nvidia", None, 7620, 5572, "unified_8"),  # Orin Nano
         ("nvidia", None, 30698, 23024, "unified_32"),  # AGX Orin
         ("nvidia", None, 125772, 94329, "unified_128"),  # Thor
@@ -208,9 +208,8 @@ def test_a_card_too_small_for_a_tier_is_left_alone():
     assert [model["placement"] for model in made["models"]] == ["cpu"]
 
 
-@pytest.mark.parametrize("kind", ["unsupported", "unknown"])
-def test_a_gpu_that_no_engine_uses_is_left_alone(kind):
-    assert plan(reading(card(65536, kind=kind)))["tier"] == "cpu"
+def test_a_gpu_that_no_engine_uses_is_left_alone():
+    assert plan(reading(card(65536, kind="unsupported")))["tier"] == "cpu"
 
 
 def test_the_largest_card_counts():
@@ -257,6 +256,19 @@ def test_slices_are_no_pool_and_the_engine_is_given_one():
     assert (made["budget"]["kind"], made["budget"]["mib"], made["engine"]["gpus"]) == ("slice", 19968, ["MIG-a"])
 
 
+def test_a_gpu_that_is_named_twice_is_one():
+    made = plan(reading(card(24564, uuid="GPU-a", pci_address="0000:01:00.0")), gpus=["GPU-a", "0000:01:00.0"], pool=True)
+    assert (made["budget"]["kind"], made["budget"]["mib"]) == ("dedicated", 24564)
+
+
+def test_an_address_means_all_slices_of_its_card():
+    slices = [
+        card(4864, kind="slice", uuid="MIG-a", pci_address="0000:01:00.0"),
+        card(19968, kind="slice", uuid="MIG-b", pci_address="0000:01:00.0"),
+    ]
+    assert plan(reading(*slices), gpus=["0000:01:00.0"])["budget"]["gpus"] == ["MIG-b"]
+
+
 def test_chosen_gpus():
     cards = reading(card(24564, uuid="GPU-a"), card(12282, uuid="GPU-b"), problems=[LOST])
     made = plan(cards, gpus=["gpu-B"])
@@ -297,11 +309,22 @@ def test_keep_alive_may_be_a_number():
 # Readings with problems
 
 
-@pytest.mark.parametrize("data", [reading(NO_DRIVER, problems=[LOST]), reading(card(24564), problems=[LOST]), reading(problems=[LOST])])
-def test_a_reading_with_problems_chooses_nothing(data):
+@pytest.mark.parametrize(
+    ("data", "fault"),
+    [
+        (reading(NO_DRIVER, problems=[LOST]), LOST),
+        (reading(card(24564), problems=[LOST]), LOST),
+        (reading(problems=[LOST]), LOST),
+        (reading(card(24564, kind="unknown")), "a GPU does not tell its memory"),
+    ],
+)
+def test_a_reading_with_problems_chooses_nothing(data, fault):
     made = plan(data)
     assert (made["status"], made["tier"], made["models"]) == ("refused", None, [])
-    assert made["refusal"] == LOST + ": mend that, or tell this host its tier with model_plan_tier (cpu leaves the GPU alone)"
+    mend = ": mend that, or tell this host its tier with model_plan_tier (cpu leaves the GPU alone)"
+    if data["gpus"] and data["gpus"][0]["kind"] == "dedicated":
+        mend += " or which GPUs to use with model_plan_gpus"
+    assert made["refusal"] == fault + mend
 
 
 @pytest.mark.parametrize("data", [reading(NO_DRIVER), reading(card(24564), NO_DRIVER)])
@@ -331,16 +354,50 @@ SMALL = plan(reading())
         (reading(card(16303)), BIG, "final"),  # nothing is wrong: the card was changed
         (reading(problems=[LOST]), SMALL, "final"),
         (reading(NO_DRIVER), BIG, "provisional"),
+        (reading(card(24564), NO_DRIVER), BIG, "final"),
+        (reading(card(24548), problems=[LOST]), BIG, "final"),  # another driver shows a little less
+        (reading(card(24564, kind="unknown")), BIG, "refused"),
     ],
 )
 def test_a_reading_with_problems_never_lowers_a_host(data, before, status):
     made = plan(data, before)
     assert made["status"] == status
     if status == "refused":
+        fault = LOST if data["problems"] else "a GPU does not tell its memory"
         assert made["refusal"] == (
-            LOST + ": this host has a bigger plan (tier vram_24, 24564 MiB), which a reading with problems does not lower;"
+            fault + ": this host has a bigger plan (tier vram_24, 24564 MiB), which a reading with problems does not lower;"
             " mend that, or set model_plan_allow_downgrade: true"
         )
+
+
+def test_a_wish_may_lower_it():
+    problem = reading(card(24564), problems=[LOST])
+    assert plan(problem, BIG, reserve_mib=4096)["status"] == "final"
+    pool = plan(reading(card(24564), card(24564)), pool=True)
+    assert plan(reading(card(24564), card(24564), problems=[LOST]), pool)["status"] == "final"
+    assert plan(reading(card(24564), problems=[LOST]), pool, pool=True)["status"] == "refused"
+
+
+def test_a_hiccup_does_not_lower_a_host_that_is_told_its_tier():
+    told = plan(reading(card(24564)), tier="high")
+    assert plan(reading(problems=[LOST]), told, tier="high")["status"] == "refused"
+    assert plan(reading(NO_DRIVER), told, tier="high")["status"] == "provisional"
+    assert plan(reading(problems=[LOST]), told, tier="high", allow_downgrade=True)["budget"]["mib"] == floor_mib(TIERS["vram_16"])
+    # Told something new, it gets that.
+    assert plan(reading(problems=[LOST]), told, tier="cpu")["tier"] == "cpu"
+    # What was never read is no less the next time.
+    never = plan(reading(NO_DRIVER), tier="high")
+    assert plan(reading(NO_DRIVER), never, tier="high") == never
+
+
+def test_told_its_tier_a_host_does_not_have_to_do_with_the_small_card_that_is_read():
+    made = plan(reading(card(4096), card(None, kind="unknown"), problems=[LOST]), tier="vram_24")
+    assert (made["budget"]["mib"], made["models"][0]["name"]) == (floor_mib(TIERS["vram_24"]), "gpt-oss:20b")
+
+
+def test_told_a_tier_of_shared_memory_an_unreadable_host_keeps_a_part_for_itself():
+    assert plan(reading(shared("nvidia"), memory=15900, problems=[LOST]), tier="unified_24")["budget"]["mib"] == 11925
+    assert plan(reading(memory=15900, problems=[LOST]), tier="unified_24")["budget"]["mib"] == 11925
 
 
 def test_unless_it_is_allowed():
@@ -390,6 +447,7 @@ def test_unless_it_is_allowed():
             {"require": ["gpt-oss:20b"]},
             "model_plan_require: gpt-oss:20b cannot run on this host: it needs 14275 MiB at 2048 tokens, budget is 12282 MiB",
         ),
+        (reading(card(12282, uuid=None)), {"gpus": ["None"]}, "model_plan_gpus: this host has no GPU 'None'"),
         (reading(card(12282)), {"gpus": ["GPU-x"]}, "model_plan_gpus: this host has no GPU 'GPU-x'; it has GPU-12282"),
         (reading(), {"gpus": ["GPU-x"]}, "model_plan_gpus: this host has no GPU 'GPU-x'; it has no GPU"),
         (reading(NO_DRIVER), {"gpus": ["0000:01:00.0"]}, "model_plan_gpus: 0000:01:00.0 (10de:2684) cannot be used"),
@@ -445,6 +503,7 @@ def test_wishes_that_cannot_be_followed(data, wishes, message):
         (lambda catalog, tiers: tiers["cpu"].update(models="tinyllama"), "model_plan_tiers: cpu has a models that is not a list of names"),
         (lambda catalog, tiers: tiers["cpu"].update(models=[1]), "model_plan_tiers: cpu has a models that is not a list of names"),
         (lambda catalog, tiers: tiers["cpu"].update(models=["tinyllama", "tinyllama"]), "model_plan_tiers: cpu names a model twice"),
+        (lambda catalog, tiers: tiers["cpu"].update(resident=["tinyllama", "tinyllama"]), "model_plan_tiers: cpu names a model twice"),
         (lambda catalog, tiers: tiers["cpu"].pop("floor_gib"), "model_plan_tiers: cpu has no floor_gib"),
         (lambda catalog, tiers: tiers["cpu"].update(floor_gib=1, kind="cpu"), "model_plan_tiers: no tier has a floor_gib of 0"),
         (

@@ -9,7 +9,7 @@ import json
 import time
 
 import pytest
-from ansible_collections.local_llm.fleet.plugins.module_utils.gpu import Host, amd, apple, intel, nvidia, pci_address, system, whole
+from ansible_collections.local_llm.fleet.plugins.module_utils.gpu import Host, amd, apple, cards, intel, nvidia, pci_address, system, whole
 from ansible_collections.local_llm.fleet.plugins.modules.gpu_info import read
 from hypothesis import given
 from hypothesis import strategies as st
@@ -94,6 +94,7 @@ NVIDIA_CARD = pci("0000:01:00.0", "10de", "2684")
         ("NVIDIA Thor", "[N/A]", "unified"),
         ("Orin (nvgpu)", "[N/A]", "unified"),
         ("NVIDIA A, B and C", 8192, "dedicated"),  # a name with a comma
+        ("NVIDIA GeForce RTX 4090", 0, "unknown"),
         ("NVIDIA GeForce RTX 4090", "[Unknown Error]", "unknown"),
         ("NVIDIA GeForce RTX 4090", "[GPU requires reset]", "unknown"),
         ("NVIDIA A100-SXM4-80GB", "[Insufficient Permissions]", "unknown"),
@@ -187,13 +188,44 @@ def test_a_driver_that_knows_no_field_at_all_is_a_problem(machine):
     assert (gpus, len(problems)) == ([], 1)
 
 
-@pytest.mark.parametrize("row", ["GPU-1, 00000000:01:00.0", "", "x"])
-def test_mig_without_slices_is_a_problem(machine, row):
-    text = "0, GPU-1, 00000000:01:00.0, NVIDIA A100, 40960, 40000, 580.95.05, 0x20B010DE, 8.0, Enabled"
-    script = 'case "$*" in *query*) echo "%s" ;; *) echo "%s" ;; esac' % (text, row)
-    gpus, problems = ask(machine(NVIDIA_CARD, {"nvidia-smi": script}))
-    assert gpus == []
-    assert problems[-1] == "NVIDIA A100 is in MIG mode and has no slices: make some, or switch MIG off"
+MIG_ROW = "0, GPU-1, 00000000:01:00.0, NVIDIA A100, 40960, 40000, 580.95.05, 0x20B010DE, 8.0, Enabled"
+MIG_XML = "<a><gpu><mig_devices>%s</mig_devices><uuid>GPU-1</uuid></gpu></a>"
+MIG_SLICE = "<mig_device><index>0</index><fb_memory_usage><total>19968 MiB</total></fb_memory_usage></mig_device>"
+
+
+@pytest.mark.parametrize(
+    ("xml", "listing", "kinds", "problem"),
+    [
+        (MIG_XML % "None", "echo", ["unknown"], "NVIDIA A100 is in MIG mode and has no slices: make some, or switch MIG off"),
+        ("GPU is lost.", "echo", ["unknown"], "nvidia-smi -q -x printed no XML (syntax error: line 1, column 0): GPU is lost."),
+        (MIG_XML % MIG_SLICE, "echo Failed; exit 9", ["unknown"], "nvidia-smi -L shows no UUID for a slice of NVIDIA A100"),
+        (MIG_XML % MIG_SLICE, "sleep 9", ["unknown"], "nvidia-smi gave no answer about slices within 0.5 s"),
+        (
+            MIG_XML % MIG_SLICE.replace("19968 MiB", "N/A"),
+            "echo",
+            ["unknown"],
+            "nvidia-smi -q -x shows no memory size for a slice of NVIDIA A100",
+        ),
+    ],
+)
+def test_slices_that_cannot_be_read_are_a_problem(machine, xml, listing, kinds, problem):
+    script = 'case "$*" in *query*) echo "%s" ;; -L) %s ;; *) echo "%s" ;; esac' % (MIG_ROW, listing, xml)
+    gpus, problems = ask(machine(NVIDIA_CARD, {"nvidia-smi": script}, timeout=0.5))
+    assert [gpu["kind"] for gpu in gpus] == kinds
+    assert problems[0] == problem
+
+
+@pytest.mark.parametrize(
+    ("script", "count"),
+    [
+        ("echo '%s'; echo 'WARNING: infoROM is corrupted at gpu 0000:01:00.0'; exit 14", 0),
+        ("echo '%s'; exit 14", 1),
+        ("true '%s'", 1),
+    ],
+)
+def test_an_end_that_says_nothing_about_the_rows(machine, script, count):
+    row = ROW.format(name="NVIDIA L4", total=23034, device="0x27B810DE", capability="8.9")
+    assert len(ask(machine(NVIDIA_CARD, {"nvidia-smi": script % row}))[1]) == count
 
 
 def test_a_tool_that_hangs_is_stopped(machine):
@@ -225,6 +257,7 @@ def test_a_tool_that_cannot_be_started(machine):
         ("nouveau", "unknown", []),
         ("nvidia", "unknown", ["10de:2684 at 0000:01:00.0 has the driver nvidia, but nvidia-smi is not installed"]),
         ("vfio-pci", None, []),  # lent to a virtual machine: not this host's to use
+        ("xen-pciback", None, []),
     ],
 )
 def test_a_card_without_the_tool(machine, tmp_path, driver, kind, problems):
@@ -234,6 +267,7 @@ def test_a_card_without_the_tool(machine, tmp_path, driver, kind, problems):
     (tmp_path / "sys/bus/pci/devices/0000:01:00.0/driver").symlink_to("../../drivers/" + driver)
     reading = read(host)
     assert [gpu["kind"] for gpu in reading["gpus"]] == ([kind] if kind else [])
+    assert [gpu["source"] for gpu in reading["gpus"] if problems] == ["sysfs" for _problem in problems]
     assert reading["problems"] == problems
 
 
@@ -259,6 +293,29 @@ def test_a_tool_on_a_machine_without_a_card_is_no_problem_unless_its_driver_is_l
 )
 def test_pci_address(text, address):
     assert pci_address(text) == address
+
+
+def test_a_card_that_the_tool_does_not_show_is_a_problem(machine, tmp_path):
+    row = ROW.format(name="NVIDIA L4", total=23034, device="0x27B810DE", capability="8.9")
+    host = machine({**NVIDIA_CARD, **pci("0000:02:00.0", "10de", "27b8")}, {"nvidia-smi": printing(row)})
+    (tmp_path / "sys/bus/pci/devices/0000:02:00.0/driver").symlink_to("../../drivers/nvidia")
+    assert nvidia.read(host, cards(host))[1] == ["10de:27b8 at 0000:02:00.0 has the driver nvidia, but nvidia-smi does not show it"]
+
+
+def test_a_part_of_a_card_that_is_made_to_be_lent_is_left_out(machine, tmp_path):
+    host = machine({**pci("0000:4d:00.0", "8086", "56c0"), **pci("0000:4d:00.1", "8086", "56c0")})
+    (tmp_path / "sys/bus/pci/devices/0000:4d:00.1/physfn").symlink_to("../0000:4d:00.0")
+    assert [card.address for card in cards(host)] == ["0000:4d:00.0"]
+
+
+def test_an_intel_card_in_a_virtual_machine_is_no_part_of_the_processor(machine):
+    assert [gpu["kind"] for gpu in read(machine(pci("0000:00:10.0", "8086", "56a0")))["gpus"]] == ["unknown"]
+
+
+@pytest.mark.parametrize(("number", "count"), [("51545", 1), ("0", 0)])
+def test_amds_cards_that_only_the_kernels_list_shows(machine, number, count):
+    host = machine({"/sys/class/kfd/kfd/topology/nodes/1/gpu_id": number}, {"amd-smi": "sleep 9"}, timeout=0.3)
+    assert len(amd.read(host, [])[1]) == count
 
 
 # AMD: what the kernel tells of cards and of graphics in processors.
@@ -288,9 +345,12 @@ def test_pci_address(text, address):
             "15bf",
             {"mem_info_vram_total": 4294967296, "mem_info_gtt_total": 17179869184, "mem_info_vram_vendor": "unknown"},
             "unsupported",
-            16384,
+            None,
         ),
-        ("1638", {"mem_info_vram_total": 536870912, "mem_info_gtt_total": 3000000000}, "dedicated", 512),
+        ("1638", {"mem_info_vram_total": 536870912, "mem_info_gtt_total": 3000000000}, "unsupported", None),
+        ("15bf", {"mem_info_vram_total": 17179869184, "mem_info_gtt_total": 8000000000}, "unsupported", None),  # much set aside
+        ("1586", {"mem_info_vram_total": 8589934592, "mem_info_gtt_total": 64424509440}, "unified", 61440),
+        ("515e", {}, "unsupported", None),  # a server's management graphics of 2005
         ("744c", {}, "unknown", None),
     ],
 )
@@ -351,7 +411,8 @@ def test_amds_tools_fail_and_the_kernel_has_told_nothing(machine, tmp_path):
     [
         ('{"device_list": null}', None),
         ('{"device_list": [{"device_id": 0}]}', 1),
-        ('[2026] [E] zeInit error: 78000001\n{"device_list": []}', None),
+        ('[2026] [E] zeInit error: 78000001\n{"device_list": []}', 0),
+        ("[" * 100000, None),
         ('log line\n{"device_list": [{"device_id": 0}]}', 1),
         ('{"errno": 39, "error": "Level Zero Initialization Error"}', 1),
         ("No device discovered", None),
@@ -367,11 +428,12 @@ def test_xpu_smi(text, count):
 
 def test_an_arc_that_nothing_tells_about_is_a_problem(machine, tmp_path):
     host = machine(
-        {**pci("0000:03:00.0", "8086", "56a0"), "/proc/meminfo": "MemTotal: 8000000 kB\n"}, {"xpu-smi": printing("No device discovered")}
+        {**pci("0000:03:00.0", "8086", "56a0"), "/proc/meminfo": "MemTotal: 8000000 kB\n"},
+        {"xpu-smi": printing("[2026-11-21 01:02:03] [E] No device\n{\n}\ndiscovered")},
     )
     (tmp_path / "sys/bus/pci/devices/0000:03:00.0/driver").symlink_to("../../drivers/i915")
     assert read(host)["problems"] == [
-        "xpu-smi discovery -j printed: No device discovered",
+        "xpu-smi discovery -j printed: No device { } discovered",
         "the driver of Intel 8086:56a0 at 0000:03:00.0 does not tell its memory",
     ]
 
@@ -416,6 +478,13 @@ def test_a_mac_that_does_not_answer(machine):
         "os": None,
         "problems": ["sysctl hw.memsize gave no answer within 0.3 s"],
     }
+
+
+def test_a_mac_whose_metal_does_not_answer_in_time(machine):
+    host = machine(
+        {}, {"sw_vers": "true", "sysctl": printing("hw.memsize: 68719476736\nhw.optional.arm64: 1"), "osascript": "sleep 9"}, timeout=0.3
+    )
+    assert read(host)["problems"] == ["osascript gave no answer within 0.3 s"]
 
 
 MEMINFO = "MemTotal:       16384000 kB\nMemFree:         1000000 kB\nMemAvailable:    8192000 kB\n"
