@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
+import re
 import time
 import typing as t
 from http.client import HTTPException
@@ -19,8 +21,36 @@ DEFAULT_NAMESPACE = "library"
 DEFAULT_TAG = "latest"
 
 
+# What engines and registries say, whether trying again would end in the same way, and what to do about it.
+MENDS = (
+    (r"file does not exist|manifest unknown|HTTP 404", True, "the registry has no such model: mind its name and tag, or put it there"),
+    (r"no space left on device", True, "free some space and run again; a restart of the engine drops what unfinished pulls have left"),
+    (r"requires a newer version", True, "upgrade the engine"),
+    (r"response to HTTPS client|WRONG_VERSION_NUMBER|record layer", True, "the registry speaks plain HTTP: set mirror_insecure: true"),
+    (r"no Location header", True, "the mirror must answer for a blob with a Location header"),
+    (r"certificate", True, "the registry's certificate is not trusted: add its CA to the system of the engine and of the target"),
+    (r"HTTP 40[13]|unauthorized", True, "the registry wants a login, which engines cannot give"),
+    (r"invalid model name|invalid model path", True, "mind the model's name"),
+    (r"digest mismatch", False, "what came is damaged: look at the registry's disk, and at the line"),
+    (r"no progress|max retries|deadline exceeded|engine broke", False, "run again: the engine goes on where it was, unless restarted"),
+)
+
+
 class OllamaError(Exception):
-    """The engine refused, failed, or could not be reached. The message is one line for the user."""
+    """The engine or a registry refused, failed, or could not be reached. The message is one line for the user."""
+
+    @property
+    def lasting(self) -> bool:
+        """Whether trying again would end in the same way."""
+        return self._known()[1]
+
+    @property
+    def mend(self) -> str:
+        """What to do about it, or nothing where that is not known."""
+        return self._known()[2]
+
+    def _known(self) -> tuple[str, bool, str]:
+        return next((entry for entry in MENDS if re.search(entry[0], str(self))), ("", False, ""))
 
 
 class ModelName(t.NamedTuple):
@@ -82,7 +112,7 @@ class OllamaClient:
         self.url = url.rstrip("/")
         self.timeout = timeout
 
-    def _open(self, method: str, path: str, body: dict | None = None, timeout: int | None = None):
+    def _open(self, method: str, path: str, body: dict | None = None, timeout: float | None = None):
         try:
             return open_url(
                 self.url + path,
@@ -105,9 +135,9 @@ class OllamaClient:
             text = json.loads(text)["error"]
         return one_line("HTTP %d: %s" % (error.code, text or error.reason))
 
-    def _json(self, method: str, path: str, body: dict | None = None) -> dict:
+    def _json(self, method: str, path: str, body: dict | None = None, timeout: int | None = None) -> dict:
         try:
-            with self._open(method, path, body) as answer:
+            with self._open(method, path, body, timeout) as answer:
                 text = answer.read()
         except (OSError, HTTPException) as error:
             raise OllamaError("the engine at %s stopped answering: %s" % (self.url, error)) from error
@@ -139,20 +169,51 @@ class OllamaClient:
         """Take a name away, and the data that no other name uses."""
         self._json("DELETE", "/api/delete", {"model": name})
 
-    def pull(self, name: str, insecure: bool, idle_timeout: int, clock: t.Callable[[], float] = time.monotonic) -> dict[str, int]:
+    def load(self, name: str, keep_alive: str, options: dict | None = None, timeout: int = 600) -> None:
+        """Load a model into memory.
+
+        :arg keep_alive: how long it stays, as Ollama writes it; ``-1`` is for ever, ``0`` unloads it.
+        :arg options: the engine's options, such as ``num_ctx``, which must be those of later requests: with others the
+            engine loads the model anew.
+        """
+        body: dict[str, t.Any] = {"model": name, "keep_alive": int(keep_alive) if re.match(r"^-?[0-9]+$", keep_alive) else keep_alive}
+        if options:
+            body["options"] = options
+        try:
+            # Without a prompt the engine loads the model and says nothing.
+            self._json("POST", "/api/generate", dict(body, stream=False), timeout)
+        except OllamaError as error:
+            if "does not support generate" not in str(error):
+                raise
+            self._json("POST", "/api/embed", dict(body, input=[]), timeout)
+
+    def pull(
+        self,
+        name: str,
+        insecure: bool,
+        idle_timeout: float,
+        on_progress: t.Callable[[int, int], None] | None = None,
+        there: dict[str, int] | None = None,
+        clock: t.Callable[[], float] = time.monotonic,
+    ) -> int:
         """Pull a model and wait until it is there.
 
         :arg name: the name to pull.
         :arg insecure: speak plain HTTP to the registry.
         :arg idle_timeout: seconds without a further downloaded byte after which the pull is given up. The engine sends
             lines all the while, also when its registry is silent, so a line alone is no progress.
-        :returns: sizes in bytes by layer digest, of the layers that the engine reported.
+        :arg on_progress: called for every line about a layer with the bytes that are there and the bytes there are, of
+            the layers that the engine has spoken of so far.
+        :arg there: the bytes of each layer, by its digest, that were there before. Without it, what the engine has of a
+            layer when it speaks of it for the first time counts as having been there.
+        :returns: the bytes that came over the wire, as far as the engine tells: those of layers and parts of layers that
+            were there are none of them, and those that were fetched twice count twice.
         :raises OllamaError: on an error line (which comes with HTTP 200), on a stream that ends without success, and
             on idleness.
         """
-        sizes: dict[str, int] = {}
+        totals: dict[str, int] = {}
         completed: dict[str, int] = {}
-        best, last_growth, status = 0, clock(), ""
+        best, fetched, last_growth, status = 0, 0, clock(), ""
         try:
             # Nothing is sent while a large model's checksum is taken, which may last minutes.
             body = {"model": name, "insecure": insecure, "stream": True}
@@ -165,17 +226,56 @@ class OllamaClient:
                         status, last_growth = line["status"], clock()
                     digest = line.get("digest")
                     if digest:
-                        sizes[digest] = int(line.get("total") or 0)
-                        completed[digest] = int(line.get("completed") or 0)
+                        now = int(line.get("completed") or 0)
+                        if digest not in completed:
+                            completed[digest] = now if there is None else there.get(digest, 0)
+                        fetched += max(0, now - completed[digest])
+                        totals[digest], completed[digest] = int(line.get("total") or 0), now
                         if sum(completed.values()) > best:
                             best, last_growth = sum(completed.values()), clock()
+                        if on_progress:
+                            on_progress(sum(completed.values()), sum(totals.values()))
                     if clock() - last_growth > idle_timeout:
-                        raise OllamaError("no progress for %d s after %d bytes" % (idle_timeout, best))
+                        raise OllamaError("no progress for %g s after %d bytes" % (idle_timeout, best))
         except (OSError, HTTPException) as error:
             raise OllamaError("the connection to the engine broke during the pull: %s" % error) from error
         if status != "success":
             raise OllamaError("the engine ended the pull without saying why, after '%s'" % status)
-        return sizes
+        return fetched
+
+
+class Manifest(t.NamedTuple):
+    """What a registry has under a model's name."""
+
+    digest: str  #: SHA-256 of the manifest, in 64 hexadecimal digits: what the engine calls the model's digest
+    layers: dict[str, int]  #: from the digest of each blob (``sha256:...``) to its bytes
+
+    @property
+    def size(self) -> int:
+        return sum(self.layers.values())
+
+
+def fetch_manifest(name: ModelName, insecure: bool = False, timeout: int = 30) -> Manifest:
+    """Ask a registry for a model's manifest, which is a few hundred bytes.
+
+    Its SHA-256 is the digest that an engine shows for the model (since Ollama 0.19 always, before for ordinary models).
+
+    :raises OllamaError: when the registry has no such model, or does not answer as a registry does.
+    """
+    url = "%s://%s/v2/%s/%s/manifests/%s" % ("http" if insecure else "https", name.host, name.namespace, name.model, name.tag)
+    try:
+        with open_url(url, headers={"Accept": "application/vnd.docker.distribution.manifest.v2+json"}, timeout=timeout) as answer:
+            body = answer.read()
+    except HTTPError as error:
+        raise OllamaError(one_line("HTTP %d: %s has no manifest of %s" % (error.code, name.host, name.short))) from error
+    except (URLError, OSError, HTTPException) as error:
+        raise OllamaError(one_line("the registry %s does not answer: %s" % (name.host, getattr(error, "reason", error)))) from error
+    try:
+        data = json.loads(body)
+        blobs = {str(blob["digest"]): int(blob["size"]) for blob in [data["config"], *data["layers"]]}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise OllamaError("%s answers for %s with something that is no manifest" % (name.host, name.short)) from error
+    return Manifest(hashlib.sha256(body).hexdigest(), blobs)
 
 
 def parse_line(raw: bytes) -> dict:

@@ -7,16 +7,19 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: ollama_model
-short_description: Bring models onto an Ollama engine, or take them away
+short_description: Manage the models of an Ollama engine
 version_added: 0.1.0
 author:
   - local_llm.fleet contributors (@local-llm)
 description:
-  - Makes a set of models present on, or absent from, one Ollama engine, in one call.
+  - Makes a set of models present on, up to date on, or absent from one Ollama engine, loads and unloads them, in one call.
   - Names are compared as Ollama compares them, so that V(qwen3), V(qwen3:latest) and
     V(registry.ollama.ai/library/qwen3:latest) are one model, in upper or lower case.
   - A pull is read line by line. An error line inside a successful HTTP answer is an error, and so is a stream that
-    ends without success.
+    ends without success. A pull that moves is never ended; one that does not is given up after O(idle_timeout), and tried
+    again. The engine goes on where it was, as long as it has not been restarted.
+  - While it pulls, it shows model, percent, rate and time left (see O(progress)). It runs in the background of the target
+    then, so that a lost connection does not end a pull.
 options:
   url:
     description:
@@ -35,13 +38,45 @@ options:
           - Name of the model, C([host/][namespace/]model[:tag]).
         type: str
         required: true
+      state:
+        description:
+          - State of this model, where it is not that of the others. See O(state).
+        type: str
+        choices: [present, latest, absent]
+      digest:
+        description:
+          - SHA-256 that the model's manifest must have, in 64 hexadecimal digits, with or without C(sha256:) in front.
+          - A model of another digest is replaced. Nothing is pulled where the registry has another one, too.
+        type: str
+      loaded:
+        description:
+          - V(true) loads the model into memory, V(false) takes it out of there. Without it, it is left as it is.
+        type: bool
+      keep_alive:
+        description:
+          - How long a model that O(models[].loaded=true) loads stays, as Ollama writes it. V(-1) is for ever.
+        type: str
+        default: 5m
+      options:
+        description:
+          - The engine's options to load it with, such as C(num_ctx). They must be those of later requests, or the engine loads
+            the model anew.
+        type: dict
+        default: {}
   state:
     description:
       - V(present) pulls what is missing and leaves alone what is there, however old.
-      - V(absent) removes what is there.
+      - V(latest) also compares what is there with the registry, by digest, and pulls what differs. A model that was made
+        on the engine, and is in no registry, is an error.
+      - V(absent) unloads and removes what is there.
     type: str
-    choices: [present, absent]
+    choices: [present, latest, absent]
     default: present
+  exclusive:
+    description:
+      - Remove all models that O(models) does not name.
+    type: bool
+    default: false
   mirror:
     description:
       - A registry of your own to pull from, as C(host[:port]). The model is pulled under the mirror's name, given its
@@ -59,17 +94,53 @@ options:
         moves.
     type: int
     default: 300
+  retries:
+    description:
+      - How often a pull is tried again that ended in an error which may pass. The waits between are 1, 2, 4 ... seconds, 30 at
+        most. Errors that last (an unknown model, a full disk) end it at once.
+    type: int
+    default: 3
+  parallel:
+    description:
+      - How many models are pulled at a time.
+    type: int
+    default: 1
+  models_dir:
+    description:
+      - Folder in which the engine keeps its models, as the target sees it, with C(blobs) in it. With it the disk is checked
+        before anything is pulled, and what is there already of a model counts.
+      - It need not exist yet. Then the nearest folder above it is taken for the file system.
+    type: path
+  disk_reserve:
+    description:
+      - MiB that must stay free on the file system of O(models_dir).
+    type: int
+    default: 0
+  progress:
+    description:
+      - Show the progress of pulls while they run. V(false) is for logs that nobody watches, as in CI.
+    type: bool
+    default: true
+  progress_file:
+    description:
+      - File that the module writes its progress to, for the part of it that runs on the control node. Not to be set.
+    type: path
 attributes:
   check_mode:
-    description: Says what it would pull or remove, and does neither.
+    description: Says what it would pull, replace, remove, load or unload, and does none of it. Asks registries for manifests only.
     support: full
   diff_mode:
-    description: Shows the names on the engine before and after.
+    description: Shows names and digests on the engine before and after.
     support: full
   platform:
     description: Any with Python 3.9 or newer. No other package is needed.
     support: full
     platforms: posix
+notes:
+  - Before Ollama 0.19 the digest of a model whose manifest has uncommon fields differs from the registry's. With
+    O(state=latest) such a model is looked at anew every time (its layers are not fetched again), and check mode says that it
+    would change.
+  - What an unfinished pull has left stays on the disk until the pull is finished or the engine is restarted.
 seealso:
   - module: local_llm.fleet.ollama_model_info
 """
@@ -81,12 +152,32 @@ EXAMPLES = r"""
       - name: tinyllama
       - name: bge-m3
 
-- name: A model from the site's own mirror
+- name: A model from the site's own mirror, and a look at the disk before
   local_llm.fleet.ollama_model:
     models:
       - name: gpt-oss:20b
     mirror: mirror.example.com:5000
     mirror_insecure: true
+    models_dir: /var/lib/docker/volumes/litellm_ollama_data/_data/models
+    disk_reserve: 2048
+
+- name: What the registry has now, one model as it was reviewed, and no others
+  local_llm.fleet.ollama_model:
+    models:
+      - name: tinyllama
+      - name: qwen3:8b
+        state: present
+        digest: 500a1f067a9f782620b40bee6f7b0c89e17ae61f686b92c24933e4ca4b2b8b41
+    state: latest
+    exclusive: true
+
+- name: A model that answers at once, with the context that the gateway asks for
+  local_llm.fleet.ollama_model:
+    models:
+      - name: tinyllama
+        loaded: true
+        keep_alive: "-1"
+        options: {num_ctx: 2048}
 
 - name: One model less
   local_llm.fleet.ollama_model:
@@ -97,7 +188,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 models:
-  description: What was done with each model, in the order asked for.
+  description: What was done with each model, in the order asked for; after them what O(exclusive=true) removed.
   returned: always
   type: list
   elements: dict
@@ -107,9 +198,14 @@ models:
       type: str
       sample: tinyllama:latest
     action:
-      description: V(none), V(pulled), V(removed), or V(failed) for the one that ended the call. In check mode what would be done.
+      description:
+        - V(none), V(pulled), V(updated), V(removed), or V(failed). In check mode what would be done.
       type: str
       sample: pulled
+    memory:
+      description: V(none), V(loaded) or V(unloaded). In check mode what would be done.
+      type: str
+      sample: none
     digest:
       description: SHA-256 of the model's manifest. Empty when the model is not there.
       type: str
@@ -118,86 +214,342 @@ models:
       description: Bytes on disk. 0 when the model is not there.
       type: int
       sample: 637700138
+    bytes:
+      description: What came over the wire, as far as the engine tells. In check mode what would come at most.
+      type: int
+      sample: 637700138
     seconds:
-      description: What a pull took.
+      description: What the pull took.
       type: float
       sample: 61.3
+    tries:
+      description: How often it was tried. 0 when there was nothing to pull.
+      type: int
+      sample: 1
+    error:
+      description: Why it failed, in one line.
+      returned: when RV(models[].action=failed)
+      type: str
+      sample: "pull model manifest: file does not exist: the registry has no such model: mind its name and tag, or put it there"
   sample:
     - name: tinyllama:latest
       action: pulled
+      memory: none
       digest: 2644915ede352ea7bdfaff0bfac0be74c719d5d5202acb63a6fb095b52f394a4
       size: 637700138
+      bytes: 637700138
       seconds: 61.3
+      tries: 1
+extra:
+  description: Names of the models that are on the engine and were not asked for.
+  returned: when the engine answered
+  type: list
+  elements: str
+  sample: ["llama2:latest"]
 """
 
+import json
+import os
 import time
+import typing as t
+from concurrent.futures import ThreadPoolExecutor
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.local_llm.fleet.plugins.module_utils.ollama_client import ModelName, OllamaClient, OllamaError
+from ansible_collections.local_llm.fleet.plugins.module_utils.ollama_client import (
+    Manifest,
+    ModelName,
+    OllamaClient,
+    OllamaError,
+    fetch_manifest,
+)
+
+MIB = 2**20
+LONGEST_WAIT = 30
+
+
+class Disk:
+    """The file system that the engine keeps its models on."""
+
+    def __init__(self, models_dir: str) -> None:
+        self.models_dir = models_dir
+
+    def has(self, digest: str) -> int:
+        """The bytes of a blob that are there, whole or in part."""
+        path = os.path.join(self.models_dir, "blobs", digest.replace(":", "-"))
+        for candidate, part in ((path, False), (path + "-partial", True)):
+            try:
+                found = os.stat(candidate)
+            except OSError:
+                continue
+            # A part is as large as the whole from the start, with holes in it.
+            return min(found.st_size, found.st_blocks * 512) if part else found.st_size
+        return 0
+
+    def free(self) -> int:
+        """The bytes that are free."""
+        path = self.models_dir
+        while not os.path.isdir(path) and path != os.path.dirname(path):
+            path = os.path.dirname(path)
+        found = os.statvfs(path)
+        return found.f_bavail * found.f_frsize
+
+
+class Progress:
+    """Tells the control node how far the pulls are, through a file that is replaced as a whole."""
+
+    def __init__(self, path: str | None, clock: t.Callable[[], float] = time.monotonic) -> None:
+        self.path = path
+        self.clock = clock
+        self.pulls: dict[str, dict[str, t.Any]] = {}
+        self.written = 0.0
+
+    def report(self, name: str, completed: int, total: int) -> None:
+        """Note how far a pull is; written once a second at most."""
+        if not self.path:
+            return
+        self.pulls[name] = {"completed": completed, "total": total}
+        if self.clock() - self.written >= 1:
+            self.written = self.clock()
+            with open(self.path + ".new", "w", encoding="utf-8") as stream:
+                json.dump(self.pulls, stream)
+            os.replace(self.path + ".new", self.path)
 
 
 class ModelSet:
     """The models asked for, and what the engine has of them."""
 
-    def __init__(self, client: OllamaClient, params: dict, check_mode: bool) -> None:
+    def __init__(
+        self,
+        client: OllamaClient,
+        params: dict[str, t.Any],
+        check_mode: bool,
+        manifest: t.Callable[[ModelName, bool], Manifest] = fetch_manifest,
+        sleep: t.Callable[[float], None] = time.sleep,
+    ) -> None:
         self.client = client
+        self.params = params
         self.check_mode = check_mode
-        self.state: str = params["state"]
-        self.mirror: str | None = params["mirror"]
-        self.mirror_insecure: bool = params["mirror_insecure"]
-        self.idle_timeout: int = params["idle_timeout"]
-        self.wanted = [ModelName.parse(model["name"]) for model in params["models"]]
-        self.results: list[dict] = []
+        self.manifest = manifest
+        self.sleep = sleep
+        self.disk = Disk(params["models_dir"]) if params["models_dir"] else None
+        self.progress = Progress(params["progress_file"])
+        self.wanted = [(ModelName.parse(model["name"]), model) for model in params["models"]]
+        self.results: list[dict[str, t.Any]] = []
+        self.before: dict[tuple[str, ...], dict] = {}
 
     def on_engine(self) -> dict[tuple[str, ...], dict]:
         return {ModelName.parse(model["name"]).key: model for model in self.client.models()}
 
-    def run(self) -> dict:
-        """Do it, and return the module's result."""
-        before = self.on_engine()
-        after = dict(before)
-        for name in self.wanted:
-            there = name.key in after
-            result = {"name": name.short, "action": "none", "seconds": 0.0}
-            self.results.append(result)
-            if self.state == "present" and not there:
-                started = time.monotonic()
-                if not self.check_mode:
-                    result["action"] = "failed"  # until it has not
-                    self.pull(name)
-                result["action"] = "pulled"
-                result["seconds"] = round(time.monotonic() - started, 1)
-                after[name.key] = {"name": name.short}
-            elif self.state == "absent" and there:
-                if not self.check_mode:
-                    result["action"] = "failed"
-                    self.client.delete(after[name.key]["name"])
-                result["action"] = "removed"
-                del after[name.key]
-        changed = any(result["action"] != "none" for result in self.results)
-        if changed and not self.check_mode:
-            after = self.on_engine()
-        for name, result in zip(self.wanted, self.results):
-            model = after.get(name.key, {})
-            result.update(digest=model.get("digest", ""), size=model.get("size", 0))
-        return {"changed": changed, "models": self.results, "diff": {"before": listing(before), "after": listing(after)}}
+    def source(self, name: ModelName) -> tuple[ModelName, bool]:
+        """The name to pull a model under, and whether its registry speaks plain HTTP."""
+        if self.params["mirror"]:
+            return name.at(self.params["mirror"]), self.params["mirror_insecure"]
+        return name, False
 
-    def pull(self, name: ModelName) -> None:
-        if not self.mirror or name.at(self.mirror).key == name.key:
-            self.client.pull(name.short, self.mirror_insecure if self.mirror else False, self.idle_timeout)
+    def run(self) -> dict[str, t.Any]:
+        """Do it, and return the module's result, with ``failed`` and ``msg`` where a model failed."""
+        self.before = self.on_engine()
+        steps = [self.decide(name, model) for name, model in self.wanted]
+        self.results = [result for result, _manifest in steps]
+        extra = self.extra()
+        pulls = [(name, model, *step) for (name, model), step in zip(self.wanted, steps) if step[0]["action"] in ("pulled", "updated")]
+        fault = self.check_disk([manifest for _name, _model, _result, manifest in pulls])
+        if fault:
+            return {"failed": True, "msg": fault, "changed": False, "models": self.results, "extra": extra}
+        if not self.check_mode:
+            self.act(pulls)
+        if self.params["exclusive"] and not any(result["action"] == "failed" for result in self.results):
+            for name in extra:
+                self.results.append(new_result(name, "removed"))
+                if not self.check_mode:
+                    self.attempt(self.results[-1], lambda name=name: self.remove(name))
+            extra = []
+        return self.outcome(extra)
+
+    def extra(self) -> list[str]:
+        keys = {name.key for name, _model in self.wanted}
+        return sorted(model["name"] for key, model in self.before.items() if key not in keys)
+
+    def decide(self, name: ModelName, model: dict) -> tuple[dict[str, t.Any], Manifest | None]:
+        """Decide what is to be done with a model; ask its registry only where that depends on it."""
+        result = new_result(name.short)
+        there = self.before.get(name.key)
+        state = model.get("state") or self.params["state"]
+        expected = (model.get("digest") or "").lower().replace("sha256:", "")
+        manifest = None
+        if state == "absent":
+            result["action"] = "removed" if there else "none"
+            return result, None
+        if not there or state == "latest" or (expected and there.get("digest") != expected):
+            if expected and there and there.get("digest") == expected:
+                return self.decide_memory(result, name, model), None
+            try:
+                manifest = self.manifest(*self.source(name))
+            except OllamaError as error:
+                # Where the target cannot ask, the engine perhaps can: it may have a proxy of its own.
+                if error.lasting or self.check_mode or expected or state == "latest":
+                    return fail(result, error), None
+            if manifest and expected and manifest.digest != expected:
+                return fail(result, "the registry has the digest %s, not %s" % (manifest.digest, expected)), None
+            if not there:
+                result["action"] = "pulled"
+            elif manifest and manifest.digest != there.get("digest"):
+                result["action"] = "updated"
+            if self.check_mode and manifest and result["action"] != "none":
+                result["bytes"] = self.missing(manifest)
+        return self.decide_memory(result, name, model), manifest
+
+    def decide_memory(self, result: dict[str, t.Any], name: ModelName, model: dict) -> dict[str, t.Any]:
+        if model.get("loaded") is not None:
+            loaded = name.key in self.loaded(model)
+            if model["loaded"] and (not loaded or result["action"] != "none"):
+                result["memory"] = "loaded"
+            elif not model["loaded"] and loaded:
+                result["memory"] = "unloaded"
+        return result
+
+    def loaded(self, model: dict) -> set[tuple[str, ...]]:
+        """The models in memory, without those that a request with these options would load anew."""
+        context = (model.get("options") or {}).get("num_ctx")
+        return {
+            ModelName.parse(entry["name"]).key
+            for entry in self.client.loaded()
+            if not model["loaded"] or not context or entry.get("context_length", context) == context
+        }
+
+    def missing(self, manifest: Manifest) -> int:
+        """The bytes of a model that are not on the disk, or all where the disk cannot be seen."""
+        return sum(size - (min(size, self.disk.has(digest)) if self.disk else 0) for digest, size in manifest.layers.items())
+
+    def check_disk(self, manifests: list[Manifest | None]) -> str | None:
+        """Say what is wrong where the disk is too small for all that is to be pulled."""
+        if not self.disk:
+            return None
+        layers = Manifest("", {digest: size for manifest in manifests if manifest for digest, size in manifest.layers.items()})
+        needed, free = self.missing(layers), self.disk.free()
+        if needed == 0 or needed + self.params["disk_reserve"] * MIB <= free:
+            return None
+        return "disk_reserve: the models need %d MiB more and %d MiB must stay free, but %s has %d MiB: free some" % (
+            -(-needed // MIB),
+            self.params["disk_reserve"],
+            self.disk.models_dir,
+            free // MIB,
+        )
+
+    def act(self, pulls: list[tuple]) -> None:
+        with ThreadPoolExecutor(max_workers=self.params["parallel"]) as pool:
+            done: set[tuple[str, ...]] = set()
+            jobs = []
+            for name, _model, result, manifest in pulls:
+                if name.key in done:  # asked for twice
+                    result["action"] = "none"
+                    continue
+                done.add(name.key)
+                jobs.append(pool.submit(self.attempt, result, lambda name=name, result=result, m=manifest: self.pull(name, result, m)))
+            for job in jobs:
+                job.result()
+        for (name, model), result in zip(self.wanted, self.results):
+            if result["action"] == "removed":
+                self.attempt(result, lambda name=name: self.remove(self.before[name.key]["name"]))
+            elif result["memory"] == "loaded":
+                self.attempt(result, lambda name=name, m=model: self.client.load(name.short, str(m["keep_alive"]), m["options"]))
+            elif result["memory"] == "unloaded":
+                self.attempt(result, lambda name=name: self.client.load(name.short, "0"))
+
+    @staticmethod
+    def attempt(result: dict[str, t.Any], action: t.Callable[[], None]) -> None:
+        """Do something for a model, and note in its result how it failed."""
+        if result["action"] == "failed":
             return
-        long_name = name.at(self.mirror).short
-        self.client.pull(long_name, self.mirror_insecure, self.idle_timeout)
-        self.client.copy(long_name, name.short)
-        self.client.delete(long_name)
+        try:
+            action()
+        except OllamaError as error:
+            fail(result, error)
+
+    def remove(self, name: str) -> None:
+        if any(ModelName.parse(entry["name"]).key == ModelName.parse(name).key for entry in self.client.loaded()):
+            self.client.load(name, "0")
+        self.client.delete(name)
+
+    def pull(self, name: ModelName, result: dict[str, t.Any], manifest: Manifest | None) -> None:
+        """Pull a model, and try again after errors that may pass."""
+        source, insecure = self.source(name)
+        started = time.monotonic()
+        size = manifest.size if manifest else 0
+        while True:
+            result["tries"] += 1
+            there = {digest: self.disk.has(digest) for digest in manifest.layers} if self.disk and manifest else None
+            try:
+                result["bytes"] += self.client.pull(
+                    source.short,
+                    insecure,
+                    self.params["idle_timeout"],
+                    lambda completed, total: self.progress.report(name.short, completed, max(size, total)),
+                    there,
+                )
+                break
+            except OllamaError as error:
+                if error.lasting or result["tries"] > self.params["retries"]:
+                    raise
+            finally:
+                result["seconds"] = round(time.monotonic() - started, 1)
+            self.sleep(min(2 ** (result["tries"] - 1), LONGEST_WAIT))
+        if source.key != name.key:
+            self.rename(source, name)
+
+    def rename(self, source: ModelName, name: ModelName) -> None:
+        """Give a model that came from a mirror its own name, and drop the mirror's."""
+        try:
+            self.client.copy(source.short, name.short)
+            self.client.delete(source.short)
+        except OllamaError:
+            # Another run that pulled the same model has done so in between.
+            if name.key not in self.on_engine():
+                raise
+
+    def outcome(self, extra: list[str]) -> dict[str, t.Any]:
+        """The module's result, with what is on the engine now."""
+        after = dict(self.before)
+        for result in self.results:
+            key = ModelName.parse(result["name"]).key
+            if self.check_mode and result["action"] == "removed":
+                after.pop(key, None)
+            elif self.check_mode and result["action"] in ("pulled", "updated"):
+                after[key] = {"name": result["name"]}
+        if not self.check_mode:
+            after = self.on_engine()
+        for result in self.results:
+            key = ModelName.parse(result["name"]).key
+            model = after.get(key, {})
+            result.update(digest=model.get("digest", ""), size=model.get("size", 0))
+            # An engine before 0.19 may show another digest than the registry for what is the same.
+            if result["action"] == "updated" and not self.check_mode and result["digest"] == self.before[key].get("digest"):
+                result["action"] = "none"
+        changed = any(result["action"] in ("pulled", "updated", "removed") or result["memory"] != "none" for result in self.results)
+        outcome = {"changed": changed, "models": self.results, "extra": extra}
+        outcome["diff"] = {"before": listing(self.before), "after": listing(after)}
+        failed = ["%s: %s" % (result["name"], result["error"]) for result in self.results if result["action"] == "failed"]
+        return dict(outcome, failed=True, msg="; ".join(failed)) if failed else outcome
+
+
+def new_result(name: str, action: str = "none") -> dict[str, t.Any]:
+    return {"name": name, "action": action, "memory": "none", "digest": "", "size": 0, "bytes": 0, "seconds": 0.0, "tries": 0}
+
+
+def fail(result: dict[str, t.Any], error: OllamaError | str) -> dict[str, t.Any]:
+    """Note in a model's result why it failed, and what to do about it."""
+    mend = error.mend if isinstance(error, OllamaError) else ""
+    result.update(action="failed", memory="none", error="%s: %s" % (error, mend) if mend else str(error))
+    return result
 
 
 def listing(models: dict[tuple[str, ...], dict]) -> str:
-    """The models' names, one a line, for the diff."""
-    return "".join("%s\n" % name for name in sorted(model["name"] for model in models.values()))
+    """The models' names and digests, one a line, for the diff."""
+    return "".join("%s %s\n" % (model["name"], model.get("digest", "")[:12]) for model in sorted(models.values(), key=lambda m: m["name"]))
 
 
 def main() -> None:
+    states = ["present", "latest", "absent"]
     module = AnsibleModule(
         argument_spec={
             "url": {"type": "str", "default": "http://127.0.0.1:11434"},
@@ -205,15 +557,32 @@ def main() -> None:
                 "type": "list",
                 "elements": "dict",
                 "required": True,
-                "options": {"name": {"type": "str", "required": True}},
+                "options": {
+                    "name": {"type": "str", "required": True},
+                    "state": {"type": "str", "choices": states},
+                    "digest": {"type": "str"},
+                    "loaded": {"type": "bool"},
+                    "keep_alive": {"type": "str", "default": "5m"},
+                    "options": {"type": "dict", "default": {}},
+                },
             },
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "state": {"type": "str", "choices": states, "default": "present"},
+            "exclusive": {"type": "bool", "default": False},
             "mirror": {"type": "str"},
             "mirror_insecure": {"type": "bool", "default": False},
             "idle_timeout": {"type": "int", "default": 300},
+            "retries": {"type": "int", "default": 3},
+            "parallel": {"type": "int", "default": 1},
+            "models_dir": {"type": "path"},
+            "disk_reserve": {"type": "int", "default": 0},
+            "progress": {"type": "bool", "default": True},
+            "progress_file": {"type": "path"},
         },
         supports_check_mode=True,
     )
+    for name, least in (("idle_timeout", 1), ("retries", 0), ("parallel", 1), ("disk_reserve", 0)):
+        if module.params[name] < least:
+            module.fail_json(msg="%s: set %d or more" % (name, least))
     try:
         models = ModelSet(OllamaClient(module.params["url"]), module.params, module.check_mode)
     except ValueError as error:
@@ -221,10 +590,8 @@ def main() -> None:
     try:
         result = models.run()
     except OllamaError as error:
-        name = models.results[-1]["name"] if models.results else "models"
-        changed = any(result["action"] in ("pulled", "removed") for result in models.results)
-        module.fail_json(msg="%s: %s" % (name, error), models=models.results, changed=changed)
-    module.exit_json(**result)
+        module.fail_json(msg=str(error), models=models.results)
+    module.fail_json(**result) if result.get("failed") else module.exit_json(**result)
 
 
 if __name__ == "__main__":

@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 from ansible_collections.local_llm.fleet.plugins.module_utils import ollama_client
-from ansible_collections.local_llm.fleet.plugins.module_utils.ollama_client import ModelName, OllamaClient, OllamaError
+from ansible_collections.local_llm.fleet.plugins.module_utils.ollama_client import ModelName, OllamaClient, OllamaError, fetch_manifest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -77,8 +78,23 @@ class Replay(OllamaClient):
 
 
 def test_pull(recorded):
-    sizes = Replay(recorded("ollama/pull_success.ndjson")).pull("tinyllama", False, 60)
-    assert sum(sizes.values()) == 475744 + 13 + 18 + 414
+    said = []
+    client = Replay(recorded("ollama/pull_success.ndjson"))
+    size = 475744 + 13 + 18 + 414
+    assert client.pull("tinyllama", False, 60, lambda *now: said.append(now), there={}) == size
+    assert said[-1] == (size, size)
+
+
+def test_what_was_there_did_not_come_over_the_wire():
+    def lines(*completed):
+        return b"".join(json.dumps({"status": "x", "digest": "a", "total": 100, "completed": now}).encode() + b"\n" for now in completed)
+
+    end = b'{"status":"success"}\n'
+    # Resumed at 40 of 100; then a part of 20 was lost and fetched again.
+    assert Replay(lines(40, 70, 50, 100) + end).pull("m", False, 60, there={"a": 40}) == 80
+    assert Replay(lines(40, 70, 50, 100) + end).pull("m", False, 60) == 80
+    assert Replay(lines(100) + end).pull("m", False, 60, there={"a": 100}) == 0
+    assert Replay(lines(100) + end).pull("m", False, 60, there={}) == 100
 
 
 @pytest.mark.parametrize(
@@ -157,6 +173,80 @@ def test_refusals_are_one_line(server, answer, message):
     with pytest.raises(OllamaError, match=message) as caught:
         OllamaClient(url).delete("x")
     assert "\n" not in str(caught.value)
+
+
+MANIFEST = (
+    b'{"config": {"digest": "sha256:c", "size": 3}, "layers": [{"digest": "sha256:a", "size": 40}, {"digest": "sha256:b", "size": 2}]}'
+)
+
+
+def test_manifest(server):
+    handler, url = server
+    handler.answer = (200, MANIFEST)
+    manifest = fetch_manifest(ModelName.parse("qwen3").at(url[len("http://") :]), insecure=True)
+    assert manifest.digest == hashlib.sha256(MANIFEST).hexdigest()
+    assert (manifest.size, manifest.layers["sha256:a"]) == (45, 40)
+
+
+@pytest.mark.parametrize(
+    ("answer", "message", "lasting"),
+    [
+        ((404, b"no"), "HTTP 404: .* has no manifest of", True),
+        ((500, b"<html>"), "HTTP 500: .* has no manifest of", False),
+        ((200, b"<html>"), "answers for .* with something that is no manifest", False),
+        ((200, b"[]"), "answers for .* with something that is no manifest", False),
+        ((200, b'{"config": {}, "layers": []}'), "answers for .* with something that is no manifest", False),
+    ],
+)
+def test_no_manifest(server, answer, message, lasting):
+    handler, url = server
+    handler.answer = answer
+    with pytest.raises(OllamaError, match=message) as caught:
+        fetch_manifest(ModelName.parse("qwen3").at(url[len("http://") :]), insecure=True)
+    assert caught.value.lasting is lasting
+
+
+def test_a_registry_that_is_not_there():
+    with pytest.raises(OllamaError, match="the registry 127.0.0.1:9 does not answer"):
+        fetch_manifest(ModelName.parse("qwen3").at("127.0.0.1:9"), insecure=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "lasting", "mend"),
+    [
+        ("pull model manifest: file does not exist", True, "the registry has no such model"),
+        ("write /root/.ollama/models/blobs/sha256-1-partial: no space left on device", True, "free some space"),
+        ("pull model manifest: 412: this model requires a newer version of Ollama", True, "upgrade the engine"),
+        ("http: server gave HTTP response to HTTPS client", True, "set mirror_insecure: true"),
+        ("http: no Location header in response", True, "Location header"),
+        ("tls: failed to verify certificate: x509: unknown authority", True, "add its CA"),
+        ("digest mismatch, file must be downloaded again: want sha256:1 got sha256:2", False, "damaged"),
+        ('max retries exceeded: Get "http://x": connection refused', False, "run again"),
+        ("something new", False, ""),
+    ],
+)
+def test_what_errors_mean(text, lasting, mend):
+    error = OllamaError(text)
+    assert error.lasting is lasting
+    assert error.mend.startswith(mend) or mend in error.mend
+
+
+def test_loading(server):
+    handler, url = server
+    asked = []
+
+    def answer(self):
+        asked.append((self.path, json.loads(self.rfile.read(int(self.headers["Content-Length"])))))
+        text = b'{"error":"\\"m\\" does not support generate"}' if self.path == "/api/generate" else b"{}"
+        self.send_response(400 if self.path == "/api/generate" else 200)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    handler.do_POST = answer
+    OllamaClient(url).load("m", "-1", {"num_ctx": 2048})
+    body = {"model": "m", "keep_alive": -1, "options": {"num_ctx": 2048}}
+    assert asked == [("/api/generate", {**body, "stream": False}), ("/api/embed", {**body, "input": []})]
 
 
 def test_nobody_there():

@@ -4,25 +4,50 @@
 
 from __future__ import annotations
 
-import pytest
-from ansible_collections.local_llm.fleet.plugins.module_utils.ollama_client import OllamaError
-from ansible_collections.local_llm.fleet.plugins.modules.ollama_model import ModelSet
+import json
 
-PARAMS = {"state": "present", "mirror": None, "mirror_insecure": False, "idle_timeout": 60}
+import pytest
+from ansible_collections.local_llm.fleet.plugins.module_utils.ollama_client import Manifest, ModelName, OllamaError
+from ansible_collections.local_llm.fleet.plugins.modules.ollama_model import Disk, ModelSet, Progress
+
+PARAMS = {
+    "state": "present",
+    "exclusive": False,
+    "mirror": None,
+    "mirror_insecure": False,
+    "idle_timeout": 60,
+    "retries": 2,
+    "parallel": 1,
+    "models_dir": None,
+    "disk_reserve": 0,
+    "progress_file": None,
+}
+MODEL = {"state": None, "digest": None, "loaded": None, "keep_alive": "5m", "options": {}}
 
 
 class Engine:
-    """An engine that keeps a book of what it is asked to do."""
+    """An engine that keeps a book of what it is asked to do, and a registry that has every model."""
 
-    def __init__(self, *names):
-        self.names, self.calls = list(names), []
+    def __init__(self, *names, loaded=(), faults=()):
+        self.names, self.calls, self.in_memory, self.faults = list(names), [], list(loaded), list(faults)
 
     def models(self):
-        return [{"name": name, "digest": "d-" + name, "size": 7} for name in self.names]
+        return [{"name": name, "digest": "old" if name.startswith("old") else "d" * 64, "size": 7} for name in self.names]
 
-    def pull(self, name, insecure, idle_timeout):
+    def loaded(self):
+        return [{"name": name, "context_length": 4096} for name in self.in_memory]
+
+    def load(self, name, keep_alive, options=None):
+        self.calls.append(("load", name, keep_alive))
+
+    def pull(self, name, insecure, idle_timeout, on_progress, there):
         self.calls.append(("pull", name, insecure))
-        self.names.append(name)
+        if self.faults:
+            raise OllamaError(self.faults.pop(0))
+        on_progress(5, 7)
+        if name not in self.names:
+            self.names.append(name)
+        return 7
 
     def copy(self, source, destination):
         self.calls.append(("copy", source, destination))
@@ -33,8 +58,21 @@ class Engine:
         self.names.remove(name)
 
 
-def run(engine, names, check_mode=False, **params):
-    return ModelSet(engine, {**PARAMS, **params, "models": [{"name": name} for name in names]}, check_mode).run()
+def registry(name, insecure):
+    if name.model == "nosuch":
+        raise OllamaError("HTTP 404: x has no manifest of nosuch:latest")
+    if name.model == "offline":
+        raise OllamaError("the registry x does not answer: refused")
+    return Manifest("d" * 64, {"sha256:a": 5, "sha256:b": 2})
+
+
+def run(engine, models, check_mode=False, waits=None, **params):
+    wanted = [{**MODEL, **(model if isinstance(model, dict) else {"name": model})} for model in models]
+    return ModelSet(engine, {**PARAMS, **params, "models": wanted}, check_mode, registry, (waits if waits is not None else []).append).run()
+
+
+def actions(result):
+    return [(model["name"], model["action"]) for model in result["models"]]
 
 
 def test_missing_is_pulled_and_present_is_left():
@@ -42,11 +80,12 @@ def test_missing_is_pulled_and_present_is_left():
     result = run(engine, ["BGE-M3", "tinyllama"])
     assert engine.calls == [("pull", "tinyllama:latest", False)]
     assert result["changed"]
-    assert [(model["name"], model["action"], model["size"]) for model in result["models"]] == [
-        ("BGE-M3:latest", "none", 7),
-        ("tinyllama:latest", "pulled", 7),
-    ]
-    assert result["diff"] == {"before": "bge-m3:latest\n", "after": "bge-m3:latest\ntinyllama:latest\n"}
+    assert actions(result) == [("BGE-M3:latest", "none"), ("tinyllama:latest", "pulled")]
+    assert [(model["size"], model["bytes"], model["tries"]) for model in result["models"]] == [(7, 0, 0), (7, 7, 1)]
+    assert result["diff"] == {
+        "before": "bge-m3:latest dddddddddddd\n",
+        "after": "bge-m3:latest dddddddddddd\ntinyllama:latest dddddddddddd\n",
+    }
 
 
 def test_second_run_changes_nothing():
@@ -62,38 +101,202 @@ def test_mirror_name_is_dropped():
     assert engine.calls[0] == ("pull", "mirror:5000/library/tinyllama:latest", True)
 
 
+def test_another_run_has_renamed_it_in_between():
+    engine = Engine()
+
+    def copy(source, destination):
+        engine.names[:] = [destination]
+        raise OllamaError("HTTP 404: model not found")
+
+    engine.copy = copy
+    assert actions(run(engine, ["a"], mirror="m")) == [("a:latest", "pulled")]
+
+
 @pytest.mark.parametrize(
-    ("state", "names", "changed"), [("present", ["b"], True), ("present", ["a"], False), ("absent", ["a"], True), ("absent", ["b"], False)]
+    ("state", "model", "action"),
+    [
+        ("present", "new", "pulled"),
+        ("present", "same", "none"),
+        ("present", "old", "none"),
+        ("latest", "new", "pulled"),
+        ("latest", "same", "none"),
+        ("latest", "old", "updated"),
+        ("absent", "same", "removed"),
+        ("absent", "new", "none"),
+    ],
 )
-def test_check_mode_predicts_and_touches_nothing(state, names, changed):
-    engine = Engine("a:latest")
-    assert run(engine, names, check_mode=True, state=state)["changed"] is changed
-    assert engine.calls == []
-    real = run(Engine("a:latest"), names, state=state)
-    assert real["changed"] is changed
+def test_check_mode_predicts_and_touches_nothing(state, model, action):
+    engine = Engine("same:latest", "old:latest")
+    result = run(engine, [model], check_mode=True, state=state)
+    assert (actions(result), engine.calls) == ([(model + ":latest", action)], [])
+    assert result["models"][0]["bytes"] == (7 if action in ("pulled", "updated") else 0)
+    assert result["changed"] is (action != "none")
+    engine = Engine("same:latest", "old:latest")
+    real = run(engine, [model], state=state)
+    # This engine goes on showing its old digest, as one before 0.19 may: then nothing was updated.
+    assert actions(real) == [(model + ":latest", "none" if action == "updated" else action)]
+    assert bool(engine.calls) is (action != "none")
 
 
-def test_absent_removes_under_the_engines_own_spelling():
-    engine = Engine("Model:latest", "other:latest")
+def test_a_state_of_its_own():
+    result = run(Engine("a:latest", "b:latest"), [{"name": "a", "state": "absent"}, "b", {"name": "old", "state": "latest"}])
+    assert actions(result) == [("a:latest", "removed"), ("b:latest", "none"), ("old:latest", "pulled")]
+
+
+def test_absent_removes_under_the_engines_own_spelling_and_frees_memory():
+    engine = Engine("Model:latest", "other:latest", loaded=["Model:latest"])
     result = run(engine, ["model"], state="absent")
-    assert engine.calls == [("delete", "Model:latest")]
-    assert result["diff"]["after"] == "other:latest\n"
+    assert engine.calls == [("load", "Model:latest", "0"), ("delete", "Model:latest")]
+    assert result["diff"]["after"] == "other:latest dddddddddddd\n"
 
 
 def test_the_same_model_twice_is_pulled_once():
     engine = Engine()
-    run(engine, ["a", "a:latest"])
+    run(engine, ["a", "a:latest"], parallel=2)
     assert engine.calls == [("pull", "a:latest", False)]
 
 
-def test_the_model_that_ended_the_call_is_named():
+def test_others_are_named_and_removed_when_asked():
+    engine = Engine("a:latest", "b:latest", "m:5000/library/c:latest")
+    assert run(engine, ["a"])["extra"] == ["b:latest", "m:5000/library/c:latest"]
+    assert engine.calls == []
+    assert actions(run(engine, ["a"], check_mode=True, exclusive=True))[1:] == [
+        ("b:latest", "removed"),
+        ("m:5000/library/c:latest", "removed"),
+    ]
+    assert engine.calls == []
+    result = run(engine, ["a"], exclusive=True)
+    assert (engine.names, result["extra"], result["changed"]) == (["a:latest"], [], True)
+
+
+def test_nothing_is_removed_where_something_failed():
+    engine = Engine("b:latest")
+    assert run(engine, ["nosuch"], exclusive=True)["failed"]
+    assert engine.names == ["b:latest"]
+
+
+# Digests
+
+
+@pytest.mark.parametrize(("digest", "action"), [("d" * 64, "none"), ("sha256:" + "D" * 64, "none"), ("e" * 64, "failed")])
+def test_an_expected_digest(digest, action):
+    for check_mode in (True, False):
+        engine = Engine("a:latest")
+        result = run(engine, [{"name": "a", "digest": digest}], check_mode=check_mode)
+        assert (actions(result), engine.calls) == ([("a:latest", action)], [])
+    if action == "failed":
+        assert result["msg"] == "a:latest: the registry has the digest %s, not %s" % ("d" * 64, "e" * 64)
+
+
+def test_another_version_is_replaced_by_the_expected_one():
+    engine = Engine("old:latest")
+    assert actions(run(engine, [{"name": "old", "digest": "d" * 64}], check_mode=True)) == [("old:latest", "updated")]
+
+
+# Memory
+
+
+@pytest.mark.parametrize(
+    ("wanted", "loaded", "options", "memory"),
+    [
+        (True, [], {}, "loaded"),
+        (True, ["a:latest"], {}, "none"),
+        (True, ["a:latest"], {"num_ctx": 4096}, "none"),
+        (True, ["a:latest"], {"num_ctx": 8192}, "loaded"),
+        (False, ["a:latest"], {"num_ctx": 8192}, "unloaded"),
+        (False, [], {}, "none"),
+        (None, ["a:latest"], {}, "none"),
+    ],
+)
+def test_memory(wanted, loaded, options, memory):
+    model = {"name": "a", "loaded": wanted, "options": options, "keep_alive": "-1"}
+    for check_mode in (True, False):
+        engine = Engine("a:latest", loaded=loaded)
+        result = run(engine, [model], check_mode=check_mode)
+        assert (result["models"][0]["memory"], result["changed"]) == (memory, memory != "none")
+        wait = {"loaded": "-1", "unloaded": "0"}
+        assert engine.calls == ([("load", "a:latest", wait[memory])] if memory != "none" and not check_mode else [])
+
+
+# Faults
+
+
+def test_a_fault_that_may_pass_is_tried_again():
+    waits = []
+    engine = Engine(faults=["max retries exceeded", "no progress for 60 s after 3 bytes"])
+    result = run(engine, ["a"], waits=waits)
+    assert (result["models"][0]["tries"], result["models"][0]["action"], waits) == (3, "pulled", [1, 2])
+
+
+def test_not_for_ever():
+    result = run(Engine(faults=["max retries exceeded"] * 9), ["a"])
+    assert result["models"][0]["tries"] == 3
+    assert result["msg"] == "a:latest: max retries exceeded: run again: the engine goes on where it was, unless restarted"
+
+
+def test_a_fault_that_lasts_ends_it_at_once_and_not_the_others():
+    engine = Engine(faults=["write blob: no space left on device"])
+    result = run(engine, ["a", "b"])
+    assert actions(result) == [("a:latest", "failed"), ("b:latest", "pulled")]
+    assert (result["failed"], result["changed"], result["models"][0]["tries"]) == (True, True, 1)
+    assert result["msg"].startswith("a:latest: write blob: no space left on device: free some space and run again")
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_a_model_that_the_registry_does_not_have(check_mode):
     engine = Engine()
+    result = run(engine, ["nosuch"], check_mode=check_mode)
+    assert (result["failed"], engine.calls) == (True, [])
+    assert result["msg"] == (
+        "nosuch:latest: HTTP 404: x has no manifest of nosuch:latest: the registry has no such model: mind its name and tag, or put it there"
+    )
 
-    def fail(name, insecure, idle_timeout):
-        raise OllamaError("no such model")
 
-    engine.pull = fail
-    models = ModelSet(engine, {**PARAMS, "models": [{"name": "a"}, {"name": "b"}]}, False)
-    with pytest.raises(OllamaError):
-        models.run()
-    assert [(model["name"], model["action"]) for model in models.results] == [("a:latest", "failed")]
+def test_a_registry_that_only_the_engine_reaches():
+    engine = Engine()
+    assert actions(run(engine, ["offline"])) == [("offline:latest", "pulled")]
+    assert run(Engine(), ["offline"], check_mode=True)["failed"]
+    assert run(Engine("offline:latest"), ["offline"], state="latest")["failed"]
+
+
+# The disk
+
+
+def test_the_disk_is_checked_before_anything_is_pulled(tmp_path):
+    engine = Engine()
+    result = run(engine, ["a"], models_dir=str(tmp_path / "not" / "there"), disk_reserve=10**9)
+    assert engine.calls == []
+    assert result["msg"].startswith("disk_reserve: the models need 1 MiB more and 1000000000 MiB must stay free, but %s" % tmp_path)
+
+
+def test_what_is_there_needs_no_disk(tmp_path):
+    (tmp_path / "blobs").mkdir()
+    (tmp_path / "blobs/sha256-a").write_bytes(b"12345")
+    (tmp_path / "blobs/sha256-b").write_bytes(b"12")
+    assert run(Engine(), ["a"], models_dir=str(tmp_path), disk_reserve=10**9)["changed"]
+
+
+def test_a_part_counts_as_far_as_it_is_written(tmp_path):
+    (tmp_path / "blobs").mkdir()
+    with open(tmp_path / "blobs/sha256-a-partial", "wb") as stream:
+        stream.truncate(10**9)
+        stream.write(b"x" * 8192)
+        stream.flush()
+    assert 8192 <= Disk(str(tmp_path)).has("sha256:a") < 10**6
+    assert Disk(str(tmp_path)).has("sha256:b") == 0
+
+
+# Progress
+
+
+def test_progress_is_written_once_a_second_at_most(tmp_path):
+    now = [10.0]
+    progress = Progress(str(tmp_path / "p"), clock=lambda: now[0])
+    for step in range(30):
+        now[0] = 10 + step / 10
+        progress.report("a", step, 100)
+    assert json.loads((tmp_path / "p").read_text()) == {"a": {"completed": 20, "total": 100}}
+
+
+def test_names_in_results_are_the_engines():
+    assert ModelName.parse(run(Engine(), ["Library/A"])["models"][0]["name"]).short == "A:latest"
