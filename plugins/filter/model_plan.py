@@ -80,7 +80,15 @@ _value:
     schema: 1
     status: final
     refusal: null
-    host: {os: Debian 13, memory_mib: 64211, gpus: [{name: NVIDIA GeForce RTX 5080, kind: dedicated, mib: 16303}]}
+    host:
+      os: Debian 13
+      memory_mib: 64211
+      gpus:
+        - name: NVIDIA GeForce RTX 5080
+          kind: dedicated
+          mib: 16303
+          uuid: GPU-5f2e1c6a-0d3b-4b7e-9a44-1c1d7a2f8e90
+          pci_address: "0000:01:00.0"
     tier: vram_16
     budget: {kind: dedicated, vendor: nvidia, gpus: [GPU-5f2e1c6a-0d3b-4b7e-9a44-1c1d7a2f8e90], mib: 16303, reserve_mib: 0}
     engine:
@@ -108,6 +116,7 @@ _value:
 """
 
 import json
+import re
 import typing as t
 
 SCHEMA = 1
@@ -142,7 +151,13 @@ WISHES: dict[str, t.Any] = {
     "keep_alive": "5m",
     "allow_downgrade": False,
 }
-TYPE_NAMES = {str: "text", int: "a whole number", (int, float): "a number", list: "a list of names", bool: "true or false"}
+TYPE_NAMES = {
+    str: "text",
+    int: "a whole number",
+    (int, float): "a number",
+    list: "a list of names such as [tinyllama]",
+    bool: "true or false",
+}
 
 
 class PlanError(ValueError):
@@ -222,7 +237,7 @@ def check_tiers(tiers: t.Any, catalog: dict) -> None:
     variable = "model_plan_tiers"
     if not isinstance(tiers, dict):
         raise PlanError("%s is not a mapping from a tier's name to what it holds" % variable)
-    words: dict[str, str] = {"auto": "auto"}
+    words: dict[str, str] = {"auto": "the tier of what a host has"}
     floors: dict[tuple[str, float], str] = {}
     for name, entry in tiers.items():
         check_fields(variable, name, entry, TIER_FIELDS, TIER_EXTRAS)
@@ -266,7 +281,8 @@ def find_tier(name: str, tiers: dict, variable: str) -> str:
         if name == tier or name in entry.get("aliases", []):
             return tier
     known = [word for tier, entry in tiers.items() for word in [tier] + entry.get("aliases", [])]
-    raise PlanError("%s: there is no tier '%s'; set one of auto, %s" % (variable, name, ", ".join(known)))
+    known += ["auto"] if variable == "model_plan_tier" else []
+    raise PlanError("%s: there is no tier '%s'; set one of %s" % (variable, name, ", ".join(known)))
 
 
 def check_wishes(wishes: t.Any, catalog: dict) -> dict[str, t.Any]:
@@ -281,7 +297,7 @@ def check_wishes(wishes: t.Any, catalog: dict) -> dict[str, t.Any]:
             raise PlanError("model_plan_%s: there is no such wish; there are %s" % (name, ", ".join(WISHES)))
         # Seconds may be written as a number: -1 keeps models loaded for ever.
         if not is_kind(value, type(WISHES[name])) and not (name == "keep_alive" and is_kind(value, int)):
-            raise PlanError("model_plan_%s is not %s" % (name, TYPE_NAMES[type(WISHES[name])]))
+            raise PlanError("model_plan_%s is %s, not %s" % (name, json.dumps(value, default=str)[:60], TYPE_NAMES[type(WISHES[name])]))
     made = {**WISHES, **wishes}
     made["keep_alive"] = str(made["keep_alive"])
     for name in ("add", "drop", "require"):
@@ -298,6 +314,8 @@ def check_wishes(wishes: t.Any, catalog: dict) -> dict[str, t.Any]:
         raise PlanError("model_plan_reserve_mib: %d is below zero" % made["reserve_mib"])
     if not 1 <= made["num_parallel"] <= 1024:
         raise PlanError("model_plan_num_parallel: %d is not between 1 and 1024" % made["num_parallel"])
+    if not re.match(r"^(-?[0-9]+|([0-9]+(\.[0-9]+)?(ns|us|ms|s|m|h))+)$", made["keep_alive"]):
+        raise PlanError("model_plan_keep_alive: '%s' is no time; set one such as 5m, 24h, or -1 for ever" % made["keep_alive"])
     if made["kv_cache_type"] not in CACHE_TYPES:
         raise PlanError("model_plan_kv_cache_type: '%s' is none; set one of %s" % (made["kv_cache_type"], ", ".join(CACHE_TYPES)))
     return made
@@ -372,7 +390,8 @@ def chosen_gpus(gpus: list[dict], wishes: dict) -> list[dict]:
     for name in wishes["gpus"]:
         matching = [gpu for gpu in gpus if name.lower() in ((gpu.get("uuid") or "").lower(), gpu.get("pci_address"))]
         if not matching:
-            there = ", ".join(str(gpu.get("uuid") or gpu.get("pci_address")) for gpu in gpus) or "no GPU"
+            words = [" at ".join(str(word) for word in (gpu.get("uuid"), gpu.get("pci_address")) if word) for gpu in gpus]
+            there = ", ".join(word for word in words if word) or "none that can be named"
             raise PlanError("model_plan_gpus: this host has no GPU '%s'; it has %s" % (name, there))
         for gpu in matching:  # an address means all slices of its card
             if gpu.get("kind") not in USABLE:
@@ -592,7 +611,7 @@ def make_plan(reading: dict, catalog: dict, tiers: dict, wishes: dict | None = N
         if not enough or room(plan["budget"]) < floor_mib(tiers[minimum]):
             what = "no GPU that counts" if not enough else "%d MiB for models" % room(plan["budget"])
             raise PlanError(
-                "model_plan_tier_minimum: this host has %s and gets tier %s; %s begins at %d MiB"
+                "model_plan_tier_minimum: this host has %s and gets tier %s; %s begins at %d MiB: set a smaller one, or none"
                 % (what, name, minimum, floor_mib(tiers[minimum]))
             )
     wished = [model for model in wishes["add"] + wishes["require"] if model not in tier["models"]]
@@ -602,9 +621,14 @@ def make_plan(reading: dict, catalog: dict, tiers: dict, wishes: dict | None = N
     for entry in placement.skipped:
         if entry["name"] in wishes["require"]:
             raise PlanError("model_plan_require: %s cannot run on this host: it %s" % (entry["name"], entry["reason"]))
+    if not names:
+        raise PlanError("model_plan_drop: it leaves this host without a model; take one of them out, or add another with model_plan_add")
     if not placement.models:
-        reasons = "; ".join("%s %s" % (entry["name"], entry["reason"]) for entry in placement.skipped) or "it has none"
-        raise PlanError("model_plan_tiers: no model of the tier %s fits this host: %s; add a smaller one to its models" % (name, reasons))
+        reasons = "; ".join("%s %s" % (entry["name"], entry["reason"]) for entry in placement.skipped)
+        mend = "model_plan_tiers: no model of the tier %s fits this host: %s; add a smaller one to its models"
+        if any(placement.needs(model, contexts(catalog[model], tier)[-1])["total"] <= plan["budget"]["mib"] for model in names):
+            mend = "model_plan_reserve_mib: no model of the tier %s fits beside what is reserved: %s; lower it"
+        raise PlanError(mend % (name, reasons))
     return dict(
         plan,
         status="final",
@@ -660,7 +684,16 @@ def empty_plan(reading: t.Any) -> dict[str, t.Any]:
         "host": {
             "os": reading.get("os"),
             "memory_mib": reading["memory"].get("total_mib"),
-            "gpus": [{"name": gpu.get("name"), "kind": gpu.get("kind"), "mib": gpu.get("memory_total_mib")} for gpu in reading["gpus"]],
+            "gpus": [
+                {
+                    "name": gpu.get("name"),
+                    "kind": gpu.get("kind"),
+                    "mib": gpu.get("memory_total_mib"),
+                    "uuid": gpu.get("uuid"),
+                    "pci_address": gpu.get("pci_address"),
+                }
+                for gpu in reading["gpus"]
+            ],
         },
         "tier": None,
         "budget": None,
@@ -683,17 +716,8 @@ def model_plan(reading: dict, catalog: dict, tiers: dict, wishes: dict | None = 
         return dict(empty, refusal=str(error))
 
 
-def plan_parse(text: str) -> dict[str, t.Any]:
-    """The filter that reads the text of an earlier ``plan.json``. One that is none, or of another form, is an empty dict."""
-    try:
-        plan = json.loads(text)
-    except ValueError:
-        return {}
-    return plan if isinstance(plan, dict) and plan.get("schema") == SCHEMA and plan.get("status") == "final" else {}
-
-
 class FilterModule:
     """The filters of this file."""
 
     def filters(self) -> dict[str, t.Callable]:
-        return {"model_plan": model_plan, "plan_parse": plan_parse}
+        return {"model_plan": model_plan}

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the local_llm.fleet contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Say plans to people: one host's in a line, many hosts' in a table, and what has changed in one."""
+"""Say a host's plan to people, and what has changed in it."""
 
 from __future__ import annotations
 
@@ -48,8 +48,6 @@ _value:
 import itertools
 import typing as t
 
-HEADS = ("HOST", "GPU", "MIB", "TIER", "GETS (* stays loaded)", "DOES NOT GET")
-WIDTHS = {1: 32, 5: 60}  # characters of GPU and of DOES NOT GET in the table; site.yml says all of it
 NAMELESS = ("unknown", "unsupported")
 PREFIXES = ("NVIDIA GeForce ", "NVIDIA ", "AMD Instinct ", "Intel(R) ")
 
@@ -83,7 +81,8 @@ def skipped_text(plan: dict) -> str:
 def gpus_text(plan: dict) -> str:
     """Name a host's GPUs, equal ones once."""
     names = []
-    for gpu in plan["host"]["gpus"]:
+    # What is used comes first.
+    for gpu in sorted(plan["host"]["gpus"], key=lambda gpu: gpu["kind"] in NAMELESS):
         name = gpu["name"]
         for prefix in PREFIXES:
             if name.startswith(prefix):
@@ -95,25 +94,10 @@ def gpus_text(plan: dict) -> str:
 
 
 def cells(host: str, plan: dict) -> list[str]:
-    """Return a host's row of the table."""
-    size = str(plan["budget"]["mib"]) if plan["status"] == "final" else "?"
+    """Return what there is to say of a host: its name, GPUs, MiB for models, tier, models, and what it does not get."""
+    size = str(max(0, plan["budget"]["mib"] - plan["budget"]["reserve_mib"])) if plan["status"] == "final" else "?"
     tier = plan["tier"] or {"provisional": "pending"}.get(plan["status"], plan["status"])
     return [host, gpus_text(plan), size, tier, models_text(plan), skipped_text(plan)]
-
-
-def plan_table(plans: dict[str, dict]) -> list[str]:
-    """Return the plans of many hosts as the lines of one table.
-
-    :arg plans: from host to plan; to None for a host that did not answer.
-    """
-    rows = [list(HEADS)]
-    for host, plan in plans.items():
-        row = cells(host, plan) if plan else [host, "?", "?", "unread", "-", "no answer: see the task that failed above"]
-        for column, width in WIDTHS.items():
-            row[column] = row[column] if len(row[column]) <= width else row[column][: width - 3] + "..."
-        rows.append(row)
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADS))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
 
 
 def plan_line(plan: dict) -> str:
@@ -135,12 +119,13 @@ def plan_changes(plan: dict, before: dict) -> list[str]:
     lines = []
     for name, now, then in (
         ("tier", plan["tier"], before.get("tier")),
-        ("MiB", plan["budget"]["mib"], (before.get("budget") or {}).get("mib")),
+        ("MiB", plan["budget"]["mib"], before["budget"].get("mib")),
+        ("MiB reserved", plan["budget"]["reserve_mib"], before["budget"].get("reserve_mib")),
     ):
         if now != then:
             lines.append("%s: %s -> %s" % (name, then, now))
     now_models = {model["name"]: model for model in plan["models"]}
-    then_models = {model["name"]: model for model in before.get("models", [])}
+    then_models = {model["name"]: model for model in before["models"]}
     lines += ["- %s" % name for name in then_models if name not in now_models]
     lines += ["+ %s, %s tokens" % (name, model["context"]) for name, model in now_models.items() if name not in then_models]
     for name, model in now_models.items():
@@ -148,7 +133,7 @@ def plan_changes(plan: dict, before: dict) -> list[str]:
         for key in ("context", "placement", "resident", "route", "bytes"):
             if model[key] != then.get(key):
                 lines.append("%s: %s %s -> %s" % (name, key, then.get(key), model[key]))
-    engine = before.get("engine") or {}
+    engine = before["engine"]
     lines += ["engine %s: %s -> %s" % (key, engine.get(key), value) for key, value in plan["engine"].items() if engine.get(key) != value]
     return lines
 
@@ -162,4 +147,4 @@ class FilterModule:
     """The filters of this file."""
 
     def filters(self) -> dict[str, t.Callable]:
-        return {"plan_text": plan_text, "plan_table": plan_table}
+        return {"plan_text": plan_text}

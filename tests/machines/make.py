@@ -55,7 +55,7 @@ def make(machine: dict, root: Path) -> None:
         write(root / "sys/fs/cgroup/memory.max", f"{machine['limit_mib'] * 2**20}\n")
     if "before" in machine:
         budget = {"kind": "dedicated", "mib": machine["before"]["mib"], "reserve_mib": 0}
-        plan = {"schema": 1, "status": "final", "tier": machine["before"]["tier"], "budget": budget}
+        plan = {"schema": 1, "status": "final", "tier": machine["before"]["tier"], "budget": budget, "engine": {}, "models": []}
         write(root / "opt/local_llm/plan.json", json.dumps(plan))
     for address, card in machine.get("pci", {}).items():
         folder = root / "sys/bus/pci/devices" / address

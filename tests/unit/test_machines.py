@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.local_llm.fleet.plugins.filter.model_plan import model_plan, plan_parse
+from ansible_collections.local_llm.fleet.plugins.filter.model_plan import model_plan
+from ansible_collections.local_llm.fleet.plugins.filter.plan_parse import plan_parse
 from ansible_collections.local_llm.fleet.plugins.filter.plan_text import models_text, skipped_text
 from ansible_collections.local_llm.fleet.plugins.module_utils.gpu import Host
 from ansible_collections.local_llm.fleet.plugins.modules.gpu_info import read

@@ -18,10 +18,11 @@ from ansible_collections.local_llm.fleet.plugins.filter.model_plan import (
     kind_of,
     model_plan,
     need,
-    plan_parse,
     room_beside,
     spared,
 )
+from ansible_collections.local_llm.fleet.plugins.filter.plan_parse import plan_parse
+from ansible_collections.local_llm.fleet.plugins.filter.plan_table import plan_table
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -164,7 +165,11 @@ def test_the_card_of_the_design():
         "flash_attention": "auto",
         "gpus": None,
     }
-    assert made["host"] == {"os": "Debian 13", "memory_mib": 64211, "gpus": [{"name": "card", "kind": "dedicated", "mib": 16303}]}
+    assert made["host"] == {
+        "os": "Debian 13",
+        "memory_mib": 64211,
+        "gpus": [{"name": "card", "kind": "dedicated", "mib": 16303, "uuid": "GPU-16303", "pci_address": None}],
+    }
     assert named(made, "gpt-oss:20b")["need_mib"] == {"weights": 13155, "kv": 1536, "overhead": 1024, "total": 15715}
 
 
@@ -198,7 +203,7 @@ def test_a_host_that_no_model_fits_is_refused():
         "model_plan_tiers: no model of the tier cpu fits this host: tinyllama needs 1677 MiB at 2048 tokens, budget is 952 MiB; add a smaller one to its models"
     )
     assert plan(reading(), drop=["tinyllama"])["refusal"].startswith(
-        "model_plan_tiers: no model of the tier cpu fits this host: it has none; add"
+        "model_plan_drop: it leaves this host without a model; take one of them out"
     )
 
 
@@ -414,12 +419,12 @@ def test_unless_it_is_allowed():
 @pytest.mark.parametrize(
     ("data", "wishes", "message"),
     [
-        (reading(), {"tier": "huge"}, "model_plan_tier: there is no tier 'huge'; set one of auto, cpu, low, vram_8"),
+        (reading(), {"tier": "huge"}, "model_plan_tier: there is no tier 'huge'; set one of cpu, low, vram_8"),
         (reading(), {"tier": "high"}, "model_plan_tier: high needs a GPU and this host has none; set auto"),
         (
             reading(card(8192)),
             {"tier_minimum": "high"},
-            "model_plan_tier_minimum: this host has 8192 MiB for models and gets tier vram_8; vram_16 begins at 15073 MiB",
+            "model_plan_tier_minimum: this host has 8192 MiB for models and gets tier vram_8; vram_16 begins at 15073 MiB: set a smaller one, or none",
         ),
         (
             reading(),
@@ -434,12 +439,21 @@ def test_unless_it_is_allowed():
             {"add": ["qwen3:8b"], "drop": ["qwen3:8b"]},
             "model_plan_drop: qwen3:8b is in model_plan_add, too; take it out of one of them",
         ),
-        (reading(), {"add": "qwen3:8b"}, "model_plan_add is not a list of names"),
-        (reading(), {"pool": "yes"}, "model_plan_pool is not true or false"),
-        (reading(), {"num_parallel": True}, "model_plan_num_parallel is not a whole number"),
+        (reading(), {"add": "qwen3:8b"}, 'model_plan_add is "qwen3:8b", not a list of names such as [tinyllama]'),
+        (reading(), {"pool": "yes"}, 'model_plan_pool is "yes", not true or false'),
+        (reading(), {"num_parallel": True}, "model_plan_num_parallel is true, not a whole number"),
         (reading(), {"num_parallel": 0}, "model_plan_num_parallel: 0 is not between 1 and 1024"),
         (reading(), {"reserve_mib": -1}, "model_plan_reserve_mib: -1 is below zero"),
         (reading(), {"kv_cache_type": "f32"}, "model_plan_kv_cache_type: 'f32' is none; set one of f16, q8_0, q4_0"),
+        (reading(), {"keep_alive": "banana"}, "model_plan_keep_alive: 'banana' is no time; set one such as 5m, 24h, or -1 for ever"),
+        (reading(), {"keep_alive": True}, "model_plan_keep_alive is true, not text"),
+        (reading(), {"tier": None}, "model_plan_tier is null, not text"),
+        (reading(), {"tier_minimum": "auto"}, "model_plan_tier_minimum: there is no tier 'auto'; set one of cpu, low"),
+        (
+            reading(),
+            {"reserve_mib": 47000},
+            "model_plan_reserve_mib: no model of the tier cpu fits beside what is reserved: tinyllama needs",
+        ),
         (reading(), {"quiet": True}, "model_plan_quiet: there is no such wish"),
         (reading(), {"require": ["gpt-oss:20b"]}, None),
         (
@@ -449,7 +463,7 @@ def test_unless_it_is_allowed():
         ),
         (reading(card(12282, uuid=None)), {"gpus": ["None"]}, "model_plan_gpus: this host has no GPU 'None'"),
         (reading(card(12282)), {"gpus": ["GPU-x"]}, "model_plan_gpus: this host has no GPU 'GPU-x'; it has GPU-12282"),
-        (reading(), {"gpus": ["GPU-x"]}, "model_plan_gpus: this host has no GPU 'GPU-x'; it has no GPU"),
+        (reading(), {"gpus": ["GPU-x"]}, "model_plan_gpus: this host has no GPU 'GPU-x'; it has none that can be named"),
         (reading(NO_DRIVER), {"gpus": ["0000:01:00.0"]}, "model_plan_gpus: 0000:01:00.0 (10de:2684) cannot be used"),
     ],
 )
@@ -517,7 +531,10 @@ def test_wishes_that_cannot_be_followed(data, wishes, message):
         ),
         (lambda catalog, tiers: tiers["vram_8"].update(floor_gib=12), "model_plan_tiers: vram_8 and vram_12 overlap: both begin at 12 GiB"),
         (lambda catalog, tiers: tiers["vram_8"].update(aliases=["low"]), "model_plan_tiers: the name 'low' means both cpu and vram_8"),
-        (lambda catalog, tiers: tiers["vram_8"].update(aliases=["auto"]), "model_plan_tiers: the name 'auto' means both auto and vram_8"),
+        (
+            lambda catalog, tiers: tiers["vram_8"].update(aliases=["auto"]),
+            "model_plan_tiers: the name 'auto' means both the tier of what a host has and vram_8",
+        ),
         (
             lambda catalog, tiers: tiers["vram_16"].update(resident=["gpt-oss:20b", "bge-m3"]),
             "model_plan_tiers: vram_16 begins at 15073 MiB, but what it keeps resident needs 16404 MiB together",
@@ -631,7 +648,7 @@ def test_no_plan_is_larger_than_the_machine(data, wishes, before):
     made = model_plan(data, CATALOG, TIERS, wishes, before)
     assert model_plan(copy.deepcopy(data), CATALOG, TIERS, copy.deepcopy(wishes), before) == made
     assert json.loads(json.dumps(made)) == made
-    plan_text.plan_table({"host": made, "gone": None})
+    plan_table({"host": made, "gone": None})
     assert "\n" not in plan_text.plan_line(made)
     assert bool(made["refusal"]) == (made["status"] != "final")
     if made["status"] != "final":
@@ -700,7 +717,7 @@ def test_a_plan_in_a_line():
 
 def test_plans_in_a_table():
     cards = [card(24576, name="NVIDIA GeForce RTX 3090"), card(24576, name="NVIDIA GeForce RTX 3090")]
-    assert plan_text.plan_table({"box": plan(reading(*cards)), "pc": plan(reading()), "gone": None}) == [
+    assert plan_table({"box": plan(reading(*cards)), "pc": plan(reading()), "gone": None}) == [
         "HOST  GPU           MIB    TIER     GETS (* stays loaded)                    DOES NOT GET",
         "box   2 x RTX 3090  24576  vram_24  *gpt-oss:20b@128k qwen3:32b@16k *bge-m3  -",
         "pc    -             48159  cpu      *tinyllama@2k                            -",
@@ -708,7 +725,19 @@ def test_plans_in_a_table():
     ]
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "1", '{"schema": 0}', '{"schema": 1, "status": "refused"}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "1",
+        '{"schema": 0}',
+        '{"schema": 1, "status": "refused"}',
+        '{"schema": 1, "status": "final", "budget": null, "models": null}',
+        '{"schema": 1, "status": "final", "budget": {}, "engine": {}, "models": [{"nam": "x"}]}',
+    ],
+)
 def test_an_earlier_plan_that_is_none(text):
     assert plan_parse(text) == {}
 
