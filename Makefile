@@ -63,13 +63,14 @@ lint: venv ## Style, documentation, sanity
 unit: venv ## Unit tests
 	@$(BIN)/pytest -q tests/unit
 
-molecule: venv ## Molecule scenarios: SCENARIO=plan or low_spec (a real stack on a bare host); both without
+molecule: venv ## Molecule scenarios: SCENARIO=plan, low_spec (a real stack on a bare host), models (pulls); the first two without
 	@lab/lab.sh services
 	@$(BIN)/molecule test --no-command-borders $(addprefix -s ,$(or $(SCENARIO),plan low_spec))
 
 test: lint unit molecule ## What must pass before a change lands
 
-test-all: test ## That, and what takes longer: other versions of ansible-core, the installed collection
+test-all: test ## That, and what takes longer: pulls with bad luck, other versions of ansible-core, the installed collection
+	@$(BIN)/molecule test --no-command-borders -s models
 	@tests/compat.sh
 
 bench: venv ## How long a run that has nothing to do takes, and a reading of the GPUs (needs `make lab`)

@@ -78,10 +78,14 @@ class ActionModule(ActionBase):
             return self.module(args, wrap_async=self._task.async_val)
         look = self.look(args)
         if not look.get("failed") and not look.get("changed"):
-            return look
-        if not any(model.get("action") in ("pulled", "updated") for model in look.get("models") or []) and not look.get("failed"):
-            return self.module(args)
-        return self.in_background(args)
+            result = look
+        elif not look.get("failed") and not any(model.get("action") in ("pulled", "updated") for model in look.get("models") or []):
+            result = self.module(args)
+        else:
+            result = self.in_background(args)
+        if result.get("extra") and self.shows(args):
+            self.show("on the engine and not asked for: %s" % ", ".join(result["extra"]))
+        return result
 
     def module(self, args: dict, wrap_async: t.Any = False) -> dict[str, t.Any]:
         return self._execute_module(module_name=MODULE, module_args=args, task_vars=self.task_vars, wrap_async=wrap_async)

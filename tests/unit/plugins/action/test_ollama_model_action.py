@@ -4,7 +4,12 @@
 
 from __future__ import annotations
 
+import json
+import types
+
 import pytest
+from ansible.errors import AnsibleConnectionFailure
+from ansible_collections.local_llm.fleet.plugins.action import ollama_model
 from ansible_collections.local_llm.fleet.plugins.action.ollama_model import ActionModule, Pull, duration, megabytes
 
 
@@ -41,3 +46,59 @@ def test_sizes():
 )
 def test_the_file_of_a_background_job(state, running):
     assert ActionModule.running(state) is running
+
+
+@pytest.fixture
+def watcher(monkeypatch):
+    """A function that watches a job whose host says what is given, or cannot be reached where that is None."""
+    now = [0.0]
+    monkeypatch.setattr(ollama_model.time, "sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
+    monkeypatch.setattr(ollama_model.time, "monotonic", lambda: now[0])
+
+    def watch(said):
+        action, shown = object.__new__(ActionModule), []
+        action._task = types.SimpleNamespace(no_log=False)
+        answers = iter(said)
+
+        def command(text):
+            answer = next(answers, said[-1])
+            if answer is None:
+                raise AnsibleConnectionFailure("no route")
+            progress, state = answer
+            mark = text.split("echo ")[1].split(";")[0]
+            return "%s\n%s\n%s" % (json.dumps(progress) if progress else "", mark, state)
+
+        action.command, action.show = command, shown.append
+        return action.watch({"results_file": "/r"}, "/p", {"idle_timeout": 300}), shown, now[0]
+
+    return watch
+
+
+AT_WORK = '{"started": 1, "finished": 0}'
+
+
+def at(completed):
+    return {"m": {"completed": completed, "total": 10**9}}, AT_WORK
+
+
+def test_a_lost_connection_is_survived(watcher):
+    fault, shown, _seconds = watcher([at(10**8), None, None, None, at(5 * 10**8), (None, '{"changed": true}')])
+    assert fault is None
+    assert [line.split(",")[0] for line in shown] == ["m  10 %", "m  50 %"]
+
+
+def test_a_connection_that_stays_lost_is_told(watcher):
+    fault, _shown, seconds = watcher([at(1), None])
+    assert fault == "the connection was lost for 10 min 0 s (no route); the pull goes on: run again"
+    assert 600 < seconds < 620
+
+
+def test_a_host_that_was_restarted_is_told(watcher):
+    fault, _shown, seconds = watcher([at(1)])
+    assert fault.startswith("there has been no sign of the pull for 20 min")
+    assert 1200 < seconds < 1220
+
+
+def test_a_pull_that_moves_is_watched_for_days(watcher):
+    fault, shown, seconds = watcher([at(step * 1000) for step in range(10**5)] + [(None, "{}")])
+    assert (fault, seconds > 4 * 10**5, len(shown) < 2 * 10**5) == (None, True, True)
