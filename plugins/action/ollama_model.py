@@ -21,7 +21,7 @@ POLLS = (1, 2, 5)  # seconds between looks, the last one for all the rest
 SHOWN_EVERY = 15  # seconds between two lines about a model at most, unless it has come
 SHOWN_STEP = 10  # percent further; so that twenty hosts remain readable
 LOST_AFTER = 600  # seconds without a connection
-SILENT_AFTER = 900  # seconds beyond the idle timeout without any sign of the job, as after a restart of the host
+SILENT_AFTER = 300  # seconds without a sign of life from the module, as after a restart of the host
 
 display = Display()
 
@@ -74,8 +74,10 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         self.task_vars = task_vars or {}
         args = dict(self._task.args)
-        if self._task.check_mode or self._task.async_val:
+        if self._task.async_val:
             return self.module(args, wrap_async=self._task.async_val)
+        if self._task.check_mode:
+            return self.tell(self.module(args))
         look = self.look(args)
         if not look.get("failed") and not look.get("changed"):
             result = look
@@ -83,8 +85,15 @@ class ActionModule(ActionBase):
             result = self.module(args)
         else:
             result = self.in_background(args)
-        if result.get("extra") and self.shows(args):
-            self.show("on the engine and not asked for: %s" % ", ".join(result["extra"]))
+        return self.tell(result)
+
+    def tell(self, result: dict[str, t.Any]) -> dict[str, t.Any]:
+        """Name what is on the engine, or goes, without having been asked for: always, because it may be missed."""
+        asked = len(self._task.args.get("models") or [])
+        gone = [model["name"] for model in (result.get("models") or [])[asked:] if model.get("action") == "removed"]
+        for names, what in ((result.get("extra"), "on the engine and not asked for"), (gone, "removed, because not asked for")):
+            if names and not self._task.no_log:
+                self.show("%s: %s" % (what, ", ".join(names)))
         return result
 
     def module(self, args: dict, wrap_async: t.Any = False) -> dict[str, t.Any]:
@@ -108,7 +117,7 @@ class ActionModule(ActionBase):
             self._task.async_val = 0
         if job.get("failed") or not job.get("ansible_job_id"):
             return job
-        fault = self.watch(job, path, args)
+        fault = self.watch(job, path, self.shows(args))
         if fault:
             return {"failed": True, "msg": fault}
         result = self.status(job["ansible_job_id"], folder, "status")
@@ -129,7 +138,7 @@ class ActionModule(ActionBase):
     def command(self, text: str) -> str:
         return self._low_level_execute_command(text, executable="/bin/sh").get("stdout", "")
 
-    def watch(self, job: dict, path: str, args: dict) -> str | None:
+    def watch(self, job: dict, path: str, shows: bool) -> str | None:
         """Look at the job until it has ended, and show how far it is. Return what is wrong where its end will not be seen."""
         results, mark = job["results_file"], "--- %s" % uuid.uuid4().hex
         look = "cat %s 2>/dev/null; echo %s; cat %s" % (shlex.quote(path), mark, shlex.quote(results))
@@ -151,14 +160,14 @@ class ActionModule(ActionBase):
             last_seen = now
             if said != text:
                 text, last_sign = said, now
-            elif now - last_sign > int(args.get("idle_timeout") or 300) + SILENT_AFTER:
+            elif now - last_sign > SILENT_AFTER:
                 return "there has been no sign of the pull for %s: was the host restarted? Run again" % duration(now - last_sign)
             progress, found, state = said.partition(mark)
             if not found:
                 continue
             if not self.running(state):
                 return None
-            if self.shows(args):
+            if shows:
                 self.show_progress(progress, pulls, now)
 
     @staticmethod
@@ -178,7 +187,7 @@ class ActionModule(ActionBase):
 
     def show_progress(self, text: str, pulls: dict[str, Pull], now: float) -> None:
         try:
-            progress = json.loads(text)
+            progress = json.loads(text)["pulls"]
         except ValueError:
             return
         for name, state in progress.items():

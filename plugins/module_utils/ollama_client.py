@@ -29,7 +29,7 @@ MENDS = (
     (r"response to HTTPS client|WRONG_VERSION_NUMBER|record layer", True, "the registry speaks plain HTTP: set mirror_insecure: true"),
     (r"no Location header", True, "the mirror must answer for a blob with a Location header"),
     (r"certificate", True, "the registry's certificate is not trusted: add its CA to the system of the engine and of the target"),
-    (r"HTTP 40[13]|unauthorized", True, "the registry wants a login, which engines cannot give"),
+    (r"HTTP 40[13]|unauthorized", True, "the registry wants a login: give it the engine's public key"),
     (r"invalid model name|invalid model path", True, "mind the model's name"),
     (r"digest mismatch", False, "what came is damaged: look at the registry's disk, and at the line"),
     (r"no progress|max retries|deadline exceeded|engine broke", False, "run again: the engine goes on where it was, unless restarted"),
@@ -50,7 +50,10 @@ class OllamaError(Exception):
         return self._known()[2]
 
     def _known(self) -> tuple[str, bool, str]:
-        return next((entry for entry in MENDS if re.search(entry[0], str(self))), ("", False, ""))
+        return next((entry for entry in MENDS if re.search(entry[0], str(self), re.IGNORECASE)), ("", False, ""))
+
+
+NAME_PART = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.:-]*$")
 
 
 class ModelName(t.NamedTuple):
@@ -65,14 +68,15 @@ class ModelName(t.NamedTuple):
     def parse(cls, text: str) -> ModelName:
         """Read ``[host/][namespace/]model[:tag]``.
 
-        :raises ValueError: when the text has an empty part or more than three parts before the tag.
+        :raises ValueError: when the text has more than three parts before the tag, or a part that is empty or has other
+            than letters, digits and ``_.-`` in it.
         """
         path, colon, tag = text.strip().rpartition(":")
         if not colon or "/" in tag:  # a colon before a slash belongs to the host's port
             path, tag = text.strip(), DEFAULT_TAG
         path = path.split("://")[-1]
         parts = path.split("/")
-        if len(parts) > 3 or not all(parts) or not tag:
+        if len(parts) > 3 or not all(NAME_PART.match(part) for part in [*parts, tag]):
             raise ValueError("'%s' is no model name: write [host/][namespace/]model[:tag]" % text)
         host, namespace = DEFAULT_REGISTRY, DEFAULT_NAMESPACE
         if len(parts) == 3:
@@ -124,7 +128,7 @@ class OllamaClient:
             )
         except HTTPError as error:
             raise OllamaError(self._reason(error)) from error
-        except (URLError, OSError, HTTPException) as error:
+        except (URLError, OSError, HTTPException, ValueError) as error:
             reason = getattr(error, "reason", error)
             raise OllamaError("the engine at %s does not answer: %s" % (self.url, reason)) from error
 
@@ -155,7 +159,10 @@ class OllamaClient:
 
     def models(self) -> list[dict]:
         """The models on the engine's disk, as ``/api/tags`` lists them."""
-        return self._json("GET", "/api/tags").get("models") or []
+        answer = self._json("GET", "/api/tags")
+        if "models" not in answer:
+            raise OllamaError("what answers at %s is no Ollama: it has no list of models" % self.url)
+        return answer["models"] or []
 
     def loaded(self) -> list[dict]:
         """The models in memory, as ``/api/ps`` lists them."""
@@ -229,10 +236,12 @@ class OllamaClient:
                         now = int(line.get("completed") or 0)
                         if digest not in completed:
                             completed[digest] = now if there is None else there.get(digest, 0)
+                        # It may fall, where a part stalled and is fetched again; what grows after that is growth.
+                        if now > completed[digest]:
+                            last_growth = clock()
                         fetched += max(0, now - completed[digest])
                         totals[digest], completed[digest] = int(line.get("total") or 0), now
-                        if sum(completed.values()) > best:
-                            best, last_growth = sum(completed.values()), clock()
+                        best = max(best, sum(completed.values()))
                         if on_progress:
                             on_progress(sum(completed.values()), sum(totals.values()))
                     if clock() - last_growth > idle_timeout:
@@ -268,7 +277,7 @@ def fetch_manifest(name: ModelName, insecure: bool = False, timeout: int = 30) -
             body = answer.read()
     except HTTPError as error:
         raise OllamaError(one_line("HTTP %d: %s has no manifest of %s" % (error.code, name.host, name.short))) from error
-    except (URLError, OSError, HTTPException) as error:
+    except (URLError, OSError, HTTPException, ValueError) as error:
         raise OllamaError(one_line("the registry %s does not answer: %s" % (name.host, getattr(error, "reason", error)))) from error
     try:
         data = json.loads(body)

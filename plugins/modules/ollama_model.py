@@ -248,8 +248,10 @@ extra:
   sample: ["llama2:latest"]
 """
 
+import contextlib
 import json
 import os
+import threading
 import time
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
@@ -265,6 +267,7 @@ from ansible_collections.local_llm.fleet.plugins.module_utils.ollama_client impo
 
 MIB = 2**20
 LONGEST_WAIT = 30
+BEAT = 30  # seconds between two signs of life
 
 
 class Disk:
@@ -295,24 +298,42 @@ class Disk:
 
 
 class Progress:
-    """Tells the control node how far the pulls are, through a file that is replaced as a whole."""
+    """Tells the control node how far the pulls are, through a file that is replaced as a whole. It is also written when
+    nothing moves, so that a module that waits can be told from one that is gone."""
 
     def __init__(self, path: str | None, clock: t.Callable[[], float] = time.monotonic) -> None:
         self.path = path
         self.clock = clock
         self.pulls: dict[str, dict[str, t.Any]] = {}
         self.written = 0.0
+        self.beats = 0
+        self.lock = threading.Lock()
+        if path:
+            threading.Thread(target=self.beat, daemon=True).start()
+
+    def beat(self) -> None:
+        while True:
+            with self.lock:
+                self.beats += 1
+                self.write()
+            time.sleep(BEAT)
+
+    def write(self) -> None:
+        # A pull does not fail because its progress cannot be told, as on a disk that it has just filled.
+        with contextlib.suppress(OSError):
+            with open("%s.new" % self.path, "w", encoding="utf-8") as stream:
+                json.dump({"beats": self.beats, "pulls": self.pulls}, stream)
+            os.replace("%s.new" % self.path, str(self.path))
 
     def report(self, name: str, completed: int, total: int) -> None:
         """Note how far a pull is; written once a second at most."""
         if not self.path:
             return
-        self.pulls[name] = {"completed": completed, "total": total}
-        if self.clock() - self.written >= 1:
-            self.written = self.clock()
-            with open(self.path + ".new", "w", encoding="utf-8") as stream:
-                json.dump(self.pulls, stream)
-            os.replace(self.path + ".new", self.path)
+        with self.lock:
+            self.pulls[name] = {"completed": completed, "total": total}
+            if self.clock() - self.written >= 1:
+                self.written = self.clock()
+                self.write()
 
 
 class ModelSet:
@@ -334,6 +355,10 @@ class ModelSet:
         self.disk = Disk(params["models_dir"]) if params["models_dir"] else None
         self.progress = Progress(params["progress_file"])
         self.wanted = [(ModelName.parse(model["name"]), model) for model in params["models"]]
+        self.keys = [name.key for name, _model in self.wanted]
+        for name, _model in self.wanted:
+            if self.keys.count(name.key) > 1:
+                raise ValueError("models: %s is asked for twice" % name.short)
         self.results: list[dict[str, t.Any]] = []
         self.before: dict[tuple[str, ...], dict] = {}
 
@@ -354,8 +379,12 @@ class ModelSet:
         extra = self.extra()
         pulls = [(name, model, *step) for (name, model), step in zip(self.wanted, steps) if step[0]["action"] in ("pulled", "updated")]
         fault = self.check_disk([manifest for _name, _model, _result, manifest in pulls])
-        if fault:
-            return {"failed": True, "msg": fault, "changed": False, "models": self.results, "extra": extra}
+        if fault:  # then nothing at all is done
+            for result in self.results:
+                if result["action"] in ("pulled", "updated"):
+                    fail(result, fault)
+                elif result["action"] != "failed":
+                    result.update(action="none", memory="none")
         if not self.check_mode:
             self.act(pulls)
         if self.params["exclusive"] and not any(result["action"] == "failed" for result in self.results):
@@ -367,8 +396,7 @@ class ModelSet:
         return self.outcome(extra)
 
     def extra(self) -> list[str]:
-        keys = {name.key for name, _model in self.wanted}
-        return sorted(model["name"] for key, model in self.before.items() if key not in keys)
+        return sorted(model["name"] for key, model in self.before.items() if key not in self.keys)
 
     def decide(self, name: ModelName, model: dict) -> tuple[dict[str, t.Any], Manifest | None]:
         """Decide what is to be done with a model; ask its registry only where that depends on it."""
@@ -386,8 +414,8 @@ class ModelSet:
             try:
                 manifest = self.manifest(*self.source(name))
             except OllamaError as error:
-                # Where the target cannot ask, the engine perhaps can: it may have a proxy of its own.
-                if error.lasting or self.check_mode or expected or state == "latest":
+                # Where the target cannot ask, the engine perhaps can: it may have a proxy, a CA or a key of its own.
+                if "HTTP 404" in str(error) or self.check_mode or expected or state == "latest":
                     return fail(result, error), None
             if manifest and expected and manifest.digest != expected:
                 return fail(result, "the registry has the digest %s, not %s" % (manifest.digest, expected)), None
@@ -438,14 +466,10 @@ class ModelSet:
 
     def act(self, pulls: list[tuple]) -> None:
         with ThreadPoolExecutor(max_workers=self.params["parallel"]) as pool:
-            done: set[tuple[str, ...]] = set()
-            jobs = []
-            for name, _model, result, manifest in pulls:
-                if name.key in done:  # asked for twice
-                    result["action"] = "none"
-                    continue
-                done.add(name.key)
-                jobs.append(pool.submit(self.attempt, result, lambda name=name, result=result, m=manifest: self.pull(name, result, m)))
+            jobs = [
+                pool.submit(self.attempt, result, lambda name=name, result=result, m=manifest: self.pull(name, result, m))
+                for name, _model, result, manifest in pulls
+            ]
             for job in jobs:
                 job.result()
         for (name, model), result in zip(self.wanted, self.results):
@@ -469,7 +493,11 @@ class ModelSet:
     def remove(self, name: str) -> None:
         if any(ModelName.parse(entry["name"]).key == ModelName.parse(name).key for entry in self.client.loaded()):
             self.client.load(name, "0")
-        self.client.delete(name)
+        try:
+            self.client.delete(name)
+        except OllamaError:
+            if ModelName.parse(name).key in self.on_engine():  # nobody else has removed it
+                raise
 
     def pull(self, name: ModelName, result: dict[str, t.Any], manifest: Manifest | None) -> None:
         """Pull a model, and try again after errors that may pass."""
@@ -500,8 +528,16 @@ class ModelSet:
     def rename(self, source: ModelName, name: ModelName) -> None:
         """Give a model that came from a mirror its own name, and drop the mirror's."""
         try:
+            there = self.before.get(name.key)
+            if there:
+                # The engine drops the data of a version when its last name goes, and not when its name is given away.
+                old = name._replace(tag=name.tag + "-replaced").short
+                self.client.copy(there["name"], old)
             self.client.copy(source.short, name.short)
-            self.client.delete(source.short)
+            if there:
+                self.client.delete(old)
+            if source.key not in self.before and source.key not in self.keys:
+                self.client.delete(source.short)
         except OllamaError:
             # Another run that pulled the same model has done so in between.
             if name.key not in self.on_engine():
@@ -526,6 +562,7 @@ class ModelSet:
             if result["action"] == "updated" and not self.check_mode and result["digest"] == self.before[key].get("digest"):
                 result["action"] = "none"
         changed = any(result["action"] in ("pulled", "updated", "removed") or result["memory"] != "none" for result in self.results)
+        changed = changed or (not self.check_mode and listing(self.before) != listing(after))
         outcome = {"changed": changed, "models": self.results, "extra": extra}
         outcome["diff"] = {"before": listing(self.before), "after": listing(after)}
         failed = ["%s: %s" % (result["name"], result["error"]) for result in self.results if result["action"] == "failed"]

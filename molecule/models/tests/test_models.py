@@ -222,6 +222,16 @@ def test_two_models_at_a_time():
     assert set(actions(call("large", "large-next", parallel=2)).values()) == {"pulled"}
 
 
+def test_a_replaced_version_leaves_no_data_behind():
+    call("tinyllama")
+    docker("exec", "models-engine", "sh", "-c", "ollama cp tinyllama large-next")
+    assert actions(call("large-next", state="latest")) == {"large-next:latest": "updated"}
+    call("tinyllama", exclusive=True)
+    fresh = docker("exec", "models-engine", "ls", "/root/.ollama/models/blobs").split()
+    manifest = docker("exec", "models-engine", "cat", "/root/.ollama/models/manifests/registry.ollama.ai/library/tinyllama/latest")
+    assert len(fresh) == len(json.loads(manifest)["layers"]) + 1
+
+
 # Bad luck with the registry
 
 

@@ -69,7 +69,7 @@ def watcher(monkeypatch):
             return "%s\n%s\n%s" % (json.dumps(progress) if progress else "", mark, state)
 
         action.command, action.show = command, shown.append
-        return action.watch({"results_file": "/r"}, "/p", {"idle_timeout": 300}), shown, now[0]
+        return action.watch({"results_file": "/r"}, "/p", True), shown, now[0]
 
     return watch
 
@@ -78,7 +78,7 @@ AT_WORK = '{"started": 1, "finished": 0}'
 
 
 def at(completed):
-    return {"m": {"completed": completed, "total": 10**9}}, AT_WORK
+    return {"beats": 1, "pulls": {"m": {"completed": completed, "total": 10**9}}}, AT_WORK
 
 
 def test_a_lost_connection_is_survived(watcher):
@@ -95,8 +95,13 @@ def test_a_connection_that_stays_lost_is_told(watcher):
 
 def test_a_host_that_was_restarted_is_told(watcher):
     fault, _shown, seconds = watcher([at(1)])
-    assert fault.startswith("there has been no sign of the pull for 20 min")
-    assert 1200 < seconds < 1220
+    assert fault.startswith("there has been no sign of the pull for 5 min")
+    assert 300 < seconds < 320
+
+
+def test_a_module_that_waits_is_not_gone(watcher):
+    beating = [({"beats": step // 6, "pulls": {}}, AT_WORK) for step in range(2000)]
+    assert watcher([*beating, (None, "{}")])[0] is None
 
 
 def test_a_pull_that_moves_is_watched_for_days(watcher):

@@ -44,7 +44,7 @@ def test_name_on_a_mirror():
     assert ModelName.parse("qwen3").at("mirror:5000").short == "mirror:5000/library/qwen3:latest"
 
 
-@pytest.mark.parametrize("text", ["", ":8b", "a/b/c/d", "a//b", "qwen3:"])
+@pytest.mark.parametrize("text", ["", ":8b", "a/b/c/d", "a//b", "qwen3:", "mod\u00e8le", "a b", "-x"])
 def test_no_name(text):
     with pytest.raises(ValueError, match="is no model name"):
         ModelName.parse(text)
@@ -123,6 +123,13 @@ def test_lines_without_growth_are_idleness():
     ticks = iter(range(1000))
     with pytest.raises(OllamaError, match="no progress for 30 s after 50 bytes"):
         Replay(line + fallen * 500).pull("tinyllama", False, 30, clock=lambda: next(ticks))
+
+
+def test_growth_after_a_fall_is_growth():
+    line = '{"status": "x", "digest": "a", "total": 1000, "completed": %d}\n'
+    lines = "".join(line % now for now in [*range(0, 900, 10), *range(20, 1000, 5)]) + '{"status":"success"}\n'
+    ticks = iter(range(1000))
+    Replay(lines.encode()).pull("m", False, 5, clock=lambda: next(ticks))
 
 
 def test_slow_growth_is_no_idleness():
@@ -247,6 +254,19 @@ def test_loading(server):
     OllamaClient(url).load("m", "-1", {"num_ctx": 2048})
     body = {"model": "m", "keep_alive": -1, "options": {"num_ctx": 2048}}
     assert asked == [("/api/generate", {**body, "stream": False}), ("/api/embed", {**body, "input": []})]
+
+
+@pytest.mark.parametrize("answer", [b"[1]", b"{}", b'{"error": "x"}'])
+def test_something_else_there(server, answer):
+    handler, url = server
+    handler.answer = (200, answer)
+    with pytest.raises(OllamaError, match="is no Ollama: it has no list of models"):
+        OllamaClient(url).models()
+
+
+def test_no_address():
+    with pytest.raises(OllamaError, match="the engine at localhost does not answer"):
+        OllamaClient("localhost").models()
 
 
 def test_nobody_there():

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from ansible_collections.local_llm.fleet.plugins.module_utils.ollama_client import Manifest, ModelName, OllamaError
@@ -150,10 +151,50 @@ def test_absent_removes_under_the_engines_own_spelling_and_frees_memory():
     assert result["diff"]["after"] == "other:latest dddddddddddd\n"
 
 
-def test_the_same_model_twice_is_pulled_once():
+def test_the_same_model_twice_is_a_mistake():
+    with pytest.raises(ValueError, match="models: a:latest is asked for twice"):
+        run(Engine(), ["a", "a:latest"])
+
+
+def test_a_replaced_version_leaves_no_data_behind():
+    engine = Engine("old:latest")
+    run(engine, ["old"], state="latest", mirror="m")
+    long = "m/library/old:latest"
+    assert engine.calls == [
+        ("pull", long, False),
+        ("copy", "old:latest", "old:latest-replaced"),
+        ("copy", long, "old:latest"),
+        ("delete", "old:latest-replaced"),
+        ("delete", long),
+    ]
+
+
+def test_a_mirrors_name_that_was_there_or_is_wanted_stays():
+    for engine, models in ((Engine("m/library/a:latest"), ["a"]), (Engine(), ["m/library/a", "a"])):
+        run(engine, models, mirror="m")
+        assert "m/library/a:latest" in engine.names
+
+
+def test_a_pull_whose_load_fails_is_a_change():
     engine = Engine()
-    run(engine, ["a", "a:latest"], parallel=2)
-    assert engine.calls == [("pull", "a:latest", False)]
+
+    def load(name, keep_alive, options=None):
+        raise OllamaError("HTTP 400: no")
+
+    engine.load = load
+    result = run(engine, [{"name": "a", "loaded": True}])
+    assert (result["changed"], result["failed"], result["msg"]) == (True, True, "a:latest: HTTP 400: no")
+
+
+def test_removing_what_another_run_has_removed():
+    engine = Engine("a:latest")
+
+    def delete(name):
+        engine.names.remove(name)
+        raise OllamaError("HTTP 404: model not found")
+
+    engine.delete = delete
+    assert actions(run(engine, ["a"], state="absent")) == [("a:latest", "removed")]
 
 
 def test_others_are_named_and_removed_when_asked():
@@ -266,7 +307,13 @@ def test_the_disk_is_checked_before_anything_is_pulled(tmp_path):
     engine = Engine()
     result = run(engine, ["a"], models_dir=str(tmp_path / "not" / "there"), disk_reserve=10**9)
     assert engine.calls == []
-    assert result["msg"].startswith("disk_reserve: the models need 1 MiB more and 1000000000 MiB must stay free, but %s" % tmp_path)
+    assert result["msg"].startswith(
+        "a:latest: disk_reserve: the models need 1 MiB more and 1000000000 MiB must stay free, but %s" % tmp_path
+    )
+    # Then nothing else is done either.
+    engine = Engine("b:latest")
+    result = run(engine, ["a", {"name": "b", "state": "absent"}], models_dir=str(tmp_path), disk_reserve=10**9)
+    assert (actions(result), engine.calls, result["changed"]) == ([("a:latest", "failed"), ("b:latest", "none")], [], False)
 
 
 def test_what_is_there_needs_no_disk(tmp_path):
@@ -295,7 +342,20 @@ def test_progress_is_written_once_a_second_at_most(tmp_path):
     for step in range(30):
         now[0] = 10 + step / 10
         progress.report("a", step, 100)
-    assert json.loads((tmp_path / "p").read_text()) == {"a": {"completed": 20, "total": 100}}
+    assert json.loads((tmp_path / "p").read_text())["pulls"] == {"a": {"completed": 20, "total": 100}}
+
+
+def test_progress_that_cannot_be_told_breaks_nothing(tmp_path):
+    Progress(str(tmp_path / "missing" / "p")).report("a", 1, 2)
+
+
+def test_progress_of_several_pulls_at_a_time(tmp_path):
+    ticks = iter(range(10**6))
+    progress = Progress(str(tmp_path / "p"), clock=lambda: next(ticks))
+    with ThreadPoolExecutor() as pool:
+        for job in [pool.submit(progress.report, "m%d" % step, step, 100) for step in range(400)]:
+            job.result()
+    assert len(json.loads((tmp_path / "p").read_text())["pulls"]) == 400
 
 
 def test_names_in_results_are_the_engines():
