@@ -167,7 +167,7 @@ def test_a_pull_shows_itself_and_counts_its_bytes():
     assert model["bytes"] == pytest.approx(sent(), rel=0.01)
     assert model["bytes"] == pytest.approx(model["size"], rel=0.001)
     silent = Call("tinyllama", progress=False)
-    assert silent.end()["changed"] and "[engine]" not in silent.text
+    assert silent.end()["changed"] and " %, " not in silent.text
 
 
 @pytest.mark.parametrize("name", ["TinyLlama", "tinyllama:latest", "library/tinyllama", "registry.ollama.ai/library/tinyllama:latest"])
@@ -391,7 +391,8 @@ def test_a_disk_that_is_too_small_is_seen_before():
     for check in (True, False):
         result = call("large", url=SMALL, models_dir=VOLUMES.format("local-llm-models-small"), disk_reserve=10, check=check)
         assert re.match(
-            r"disk_reserve: the models need 292 MiB more and 10 MiB must stay free, but .* has \d+ MiB: free some$", result["msg"]
+            r"large:latest: disk_reserve: the models need 292 MiB more and 10 MiB must stay free, but .* has \d+ MiB: free some$",
+            result["msg"],
         )
     assert sent() == 0
 
