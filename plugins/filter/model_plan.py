@@ -588,7 +588,7 @@ def make_plan(reading: dict, catalog: dict, tiers: dict, wishes: dict | None = N
     if told:
         tell(plan, tiers[told], wishes, memory, unread, bool(unread) or unsure)
     if (unsure or driverless) and not (told and (not before or told != before.get("tier"))):
-        # Nobody has said what this host is to be, so its reading must be relied on.
+        # Nobody has said, or has said nothing new about, what this host is to be: its reading must be relied on.
         faults = "; ".join(plan["problems"] or driverless or ["a GPU does not tell its memory"])
         less = lowered(before, plan["budget"], wishes)
         status = "refused" if unsure else "provisional"

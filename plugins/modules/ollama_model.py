@@ -527,8 +527,8 @@ class ModelSet:
 
     def rename(self, source: ModelName, name: ModelName) -> None:
         """Give a model that came from a mirror its own name, and drop the mirror's."""
+        there = self.before.get(name.key)
         try:
-            there = self.before.get(name.key)
             if there:
                 # The engine drops the data of a version when its last name goes, and not when its name is given away.
                 old = name._replace(tag=name.tag + "-replaced").short
@@ -539,8 +539,9 @@ class ModelSet:
             if source.key not in self.before and source.key not in self.keys:
                 self.client.delete(source.short)
         except OllamaError:
-            # Another run that pulled the same model has done so in between.
-            if name.key not in self.on_engine():
+            # Another run that pulled the same model may have done so in between.
+            now = self.on_engine().get(name.key)
+            if not now or (there and now.get("digest") == there.get("digest")):
                 raise
 
     def outcome(self, extra: list[str]) -> dict[str, t.Any]:

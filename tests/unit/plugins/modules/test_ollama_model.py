@@ -175,6 +175,16 @@ def test_a_mirrors_name_that_was_there_or_is_wanted_stays():
         assert "m/library/a:latest" in engine.names
 
 
+def test_an_update_that_was_not_given_its_name_is_no_success():
+    engine = Engine("old:latest")
+
+    def copy(source, destination):
+        raise OllamaError("HTTP 500: no")
+
+    engine.copy = copy
+    assert actions(run(engine, ["old"], state="latest", mirror="m")) == [("old:latest", "failed")]
+
+
 def test_a_pull_whose_load_fails_is_a_change():
     engine = Engine()
 
