@@ -170,7 +170,7 @@ publish_images() {
     publish "$ollama_name" "$ollama_name"
     publish "$litellm_name" "${litellm_name#*/}"
     publish "$db_name" "library/$db_name"
-    floor=$(sed -n 's/^stack_verify_ollama_floor: *//p' "$top/roles/stack_verify/defaults/main.yml" | tr -d "\"'")
+    floor=$(sed -n 's/^site_ollama_floor: *//p' "$top/roles/site/defaults/main.yml" | tr -d "\"'")
   else
     ollama_name=ollama/ollama:0.9.3 litellm_name=ghcr.io/berriai/litellm:v1.106.2 db_name=postgres:17
     # shellcheck disable=SC2154
@@ -190,7 +190,7 @@ lab_ssh_key: $state/id_ed25519
 llm_stack_ollama_image: $ollama_name
 llm_stack_litellm_image: site.lab:5000/${litellm_name#*/}
 llm_stack_db_image: $db_name
-stack_verify_ollama_floor: "$floor"
+site_ollama_floor: "$floor"
 YAML
   install -m 0644 "$state/generated.yml" "$top/inventories/lab/group_vars/all/generated.yml"
 }
