@@ -54,6 +54,9 @@ ask: venv ## Ask a host's model: make ask INVENTORY=... HOST=... Q='What is a ra
 key: venv ## Show a host's gateway address and key: make key INVENTORY=... HOST=...
 	@$(PLAYBOOK) $(if $(HOST),--limit $(HOST)) playbooks/key.yml
 
+rotate: venv ## Change the secrets of a host: make rotate INVENTORY=... HOST=...
+	@$(PLAYBOOK) $(if $(HOST),--limit $(HOST)) playbooks/rotate.yml
+
 models: venv ## Plan anew, and bring models and routes in line with it
 	@$(PLAYBOOK) playbooks/models.yml
 
@@ -73,6 +76,9 @@ test-all: test ## That, and what takes longer: pulls with bad luck, other versio
 	@$(BIN)/molecule test --no-command-borders -s models
 	@tests/compat.sh
 
+examples: venv ## Run the examples against the lab (needs `make lab`)
+	@examples/run.sh
+
 bench: venv ## How long a run that has nothing to do takes, and a reading of the GPUs (needs `make lab`)
 	@tests/bench/noop.sh
 	@tests/bench/probe.sh
@@ -84,4 +90,4 @@ clean: ## Away with the practice site, its caches and the virtual environment
 	@lab/lab.sh clean
 	@rm -rf $(VENV) .ansible .cache dist
 
-.PHONY: help venv lab lab-down lab-shell site plan verify models lint unit molecule test test-all bench build clean ask key
+.PHONY: help venv lab lab-down lab-shell site plan verify models lint unit molecule test test-all bench build clean ask key rotate examples
