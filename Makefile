@@ -51,8 +51,8 @@ verify: venv ## Ask the hosts of INVENTORY whether they are what their plan says
 ask: venv ## Ask a host's model: make ask INVENTORY=... HOST=... Q='What is a rack?'
 	@$(PLAYBOOK) $(if $(HOST),--limit $(HOST)) playbooks/ask.yml
 
-key: venv ## Show a host's gateway address and key: make key INVENTORY=... HOST=...
-	@$(PLAYBOOK) $(if $(HOST),--limit $(HOST)) playbooks/key.yml
+key: venv ## Show a host's gateway address and key: make key INVENTORY=... HOST=... [CLIENT=continue]
+	@$(PLAYBOOK) $(if $(HOST),--limit $(HOST)) $(if $(CLIENT),-e client=$(CLIENT)) playbooks/key.yml
 
 rotate: venv ## Change the secrets of a host: make rotate INVENTORY=... HOST=...
 	@$(PLAYBOOK) $(if $(HOST),--limit $(HOST)) playbooks/rotate.yml

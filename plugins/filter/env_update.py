@@ -22,7 +22,7 @@ options:
     required: true
   values:
     description:
-      - The values to set, by name.
+      - The values to set, by name. V(none) takes a name out.
     type: dict
     required: true
 """
@@ -45,7 +45,7 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.local_llm.fleet.plugins.module_utils import env_file
 
 
-def env_update(text: str, values: dict[str, str]) -> str:
+def env_update(text: str, values: dict[str, str | None]) -> str:
     """Return an environment file's text with some values set."""
     try:
         return env_file.update(text, values)

@@ -38,13 +38,14 @@ def parse(text: str) -> dict[str, t.Any]:
     return {"values": values, "unread_lines": unread, "expanded": sorted(expanded)}
 
 
-def update(text: str, values: dict[str, str]) -> str:
-    """Return an environment file's text with some values set. Every other line stays as it is, in its place.
+def update(text: str, values: dict[str, str | None]) -> str:
+    """Return an environment file's text with some values set, and those that are None taken out. Every other line stays as it
+    is, in its place.
 
     :raises ValueError: for a value that cannot stand in such a file: one with a quote, a backslash or a line's end.
     """
     for name, value in values.items():
-        if re.search(r"['\\\r\n]", value):
+        if value is not None and re.search(r"['\\\r\n]", value):
             raise ValueError("the value of %s has a quote, a backslash or a line's end" % name)
     left = dict(values)
     lines = []
@@ -53,9 +54,12 @@ def update(text: str, values: dict[str, str]) -> str:
         if match and match.group(1) in values:
             if match.group(1) not in left:
                 continue  # a second line of the same name
-            line = written(match.group(1), left.pop(match.group(1)))
+            value = left.pop(match.group(1))
+            if value is None:
+                continue
+            line = written(match.group(1), value)
         lines.append(line)
-    lines += [written(name, value) for name, value in left.items()]
+    lines += [written(name, value) for name, value in left.items() if value is not None]
     return "\n".join(lines) + "\n"
 
 

@@ -36,6 +36,10 @@ def test_an_update_leaves_every_other_line():
     assert env_file.update(text, {"A": "new", "D": "p$w"}) == "# mine\nA=new\nB=2\n\nC=4\nD='p$w'\n"
 
 
+def test_a_value_that_is_taken_out():
+    assert env_file.update("A=1\nB=2\nA=3\n", {"A": None, "C": None}) == "B=2\n"
+
+
 @pytest.mark.parametrize("value", ["it's", "a\\b", "a\nb"])
 def test_a_value_that_cannot_stand_there(value):
     with pytest.raises(ValueError, match="the value of A has"):
