@@ -80,6 +80,15 @@ def test_container(host, container):
     assert "no-new-privileges:true" in state["HostConfig"]["SecurityOpt"]
     assert state["HostConfig"]["RestartPolicy"]["Name"] == "unless-stopped"
     assert state["HostConfig"]["LogConfig"]["Config"]["max-size"] == "10m"
+    assert 0 < state["HostConfig"]["Memory"] < 64 * 2**30
+
+
+def test_the_resident_model_stays_in_memory(host):
+    ask(host, "/v1/chat/completions", "right", CHAT)
+    script = "import urllib.request; print(urllib.request.urlopen('http://127.0.0.1:11434/api/ps').read().decode())"
+    (model,) = json.loads(host.check_output("python3 -c %s", script))["models"]
+    assert (model["name"], model["expires_at"] > "2100") == ("tinyllama:latest", True)
+    assert host.service("local-llm-preload").is_enabled
 
 
 def when(stamp):
