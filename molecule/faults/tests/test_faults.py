@@ -1,0 +1,584 @@
+# Copyright: (c) 2026, the local_llm.fleet contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""site.yml and bad luck, on real hosts. The tests stand in the order in which a host lives, and each leaves it well."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+TOP = Path(__file__).resolve().parents[3]
+INVENTORY = TOP / "molecule/faults/inventory"
+LAB = yaml.safe_load((TOP / "inventories/lab/group_vars/all/generated.yml").read_text())
+PROJECT = "/opt/local_llm"
+FIRST, SECOND = "faults1", "faults2"
+ADDRESS = {FIRST: "172.30.90.41", SECOND: "172.30.90.42"}
+
+
+def docker(*command, check=True, text=None):
+    done = subprocess.run(["docker", *command], capture_output=True, text=True, check=False, input=text)
+    assert not check or done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def sh(host, script, check=True, text=None):
+    """Run a script on a host as root, and return what it prints."""
+    return docker("exec", "-i", host, "sh", "-c", script, check=check, text=text)
+
+
+class Run:
+    """A run of a playbook in a process of its own."""
+
+    def __init__(self, host, extra=None, playbook="site.yml", options=()):
+        environment = {**os.environ, "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml", "ANSIBLE_NOCOLOR": "1"}
+        for name in ("ANSIBLE_FORCE_COLOR", "PY_COLORS", "FORCE_COLOR", "ANSIBLE_STDOUT_CALLBACK", "ANSIBLE_CONFIG"):
+            environment.pop(name, None)
+        command = ["ansible-playbook", "-i", INVENTORY, "--limit", host, "-e", json.dumps(extra or {}), *options, playbook]
+        self.process = subprocess.Popen(
+            command, cwd=TOP, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        )
+        self.text = ""
+        self.reader = threading.Thread(target=self.read, daemon=True)
+        self.reader.start()
+
+    def read(self):
+        for line in self.process.stdout:
+            self.text += line
+
+    def wait_for(self, words, seconds=300):
+        """Wait until the run has printed something."""
+        deadline = time.monotonic() + seconds
+        while words not in self.text:
+            assert self.process.poll() is None, self.text
+            assert time.monotonic() < deadline, self.text
+            time.sleep(0.05)
+
+    def cut(self):
+        """End it as a lost terminal or a power cut would: at once, with all it has started on this side."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def end(self):
+        self.process.wait(timeout=600)
+        self.reader.join(timeout=10)
+        print(self.text)
+        return self
+
+    @property
+    def failed(self):
+        return self.process.returncode != 0
+
+    @property
+    def changed(self):
+        """The tasks that changed something, in their order."""
+        parts = re.split(r"^TASK \[([^\]]*)\].*$", self.text, flags=re.M)
+        return [name.split(" : ")[-1] for name, body in zip(parts[1::2], parts[2::2]) if re.search(r"^changed: \[", body, re.M)]
+
+    @property
+    def message(self):
+        """What a person reads when it failed, in one line."""
+        found = re.search(r"^fatal: .*?^    msg: (.*?)(?=^    \w|^\S)", self.text, re.M | re.S)
+        return " ".join(found.group(1).split()) if found else ""
+
+
+def run(host, extra=None, **options):
+    return Run(host, extra, **options).end()
+
+
+def refused(host, extra=None, **options):
+    """Run, and return the message with which it was refused. Nothing may have changed."""
+    done = run(host, extra, **options)
+    assert done.failed and done.changed == [], done.changed
+    assert "Traceback" not in done.text
+    return done.message
+
+
+def well(host, extra=None):
+    """The host is as it should be: verified in full, and with nothing to do for a run."""
+    assert not run(host, extra, playbook="playbooks/verify.yml").failed
+    done = run(host, extra)
+    assert (done.failed, done.changed) == (False, [])
+
+
+def key(host):
+    return re.search(r"^LITELLM_MASTER_KEY=(\S+)$", sh(host, f"cat {PROJECT}/.env"), re.M).group(1)
+
+
+ASK = """
+import json, sys, urllib.error, urllib.request
+url, key, model = sys.argv[1:]
+body = json.dumps({"model": model, "messages": [{"role": "user", "content": "Do you work?"}]}).encode()
+headers = {"Content-Type": "application/json", "Authorization": "Bearer " + key}
+try:
+    with urllib.request.urlopen(urllib.request.Request(url + "/v1/chat/completions", body, headers), timeout=60) as answer:
+        print(json.load(answer)["choices"][0]["message"]["content"])
+except urllib.error.HTTPError as error:
+    print(error.code, error.read().decode())
+except OSError as error:
+    print(error)
+"""
+
+
+def ask(host, model="tinyllama", with_key=None):
+    return docker("exec", "-i", host, "python3", "-c", ASK, "http://127.0.0.1:4444", with_key or key(host), model)
+
+
+def until(check, seconds, what):
+    deadline = time.monotonic() + seconds
+    while not (found := check()):
+        assert time.monotonic() < deadline, what
+        time.sleep(0.5)
+    return found
+
+
+def reboot(host):
+    docker("restart", host)
+    until(lambda: "ready" in sh(host, "systemctl is-active ssh >/dev/null && echo ready", check=False), 60, "the host does not start")
+
+
+def engine(host, path):
+    script = f"import urllib.request; print(urllib.request.urlopen('http://127.0.0.1:11434{path}').read().decode())"
+    answer = docker("exec", host, "python3", "-c", script, check=False)
+    return json.loads(answer) if answer else {}
+
+
+def is_whole(host):
+    """No file of the project is torn: what is there can be read as what it is."""
+    assert sh(host, f"find {PROJECT} -name '.env.*' -o -name '*.tmp' 2>/dev/null", check=False) == ""
+    plan = sh(host, f"cat {PROJECT}/plan.json 2>/dev/null", check=False)
+    assert not plan or json.loads(plan)["status"] == "final"
+    lines = sh(host, f"cat {PROJECT}/.env 2>/dev/null", check=False).splitlines()
+    assert not lines or [line.split("=")[0] for line in lines] == ["LITELLM_MASTER_KEY", "LITELLM_SALT_KEY", "POSTGRES_PASSWORD"]
+    assert all(len(line.split("=")[1]) >= 40 for line in lines)
+
+
+# A bare host
+
+
+def test_checked_while_virgin():
+    before = sh(FIRST, "dpkg-query -l | sort | sha256sum; find /etc /opt /usr/local -type f | sort | sha256sum")
+    done = run(FIRST, options=["--check", "--diff"])
+    assert not done.failed
+    assert done.changed == ["Say what would be installed", "Keep a folder for it", "Keep the folders", "Say what would follow"]
+    assert sh(FIRST, "dpkg-query -l | sort | sha256sum; find /etc /opt /usr/local -type f | sort | sha256sum") == before
+
+
+SETTINGS = {
+    "an unknown tier": ({"model_plan_tier": "huge"}, "model_plan_tier: there is no tier 'huge'; set one of cpu, low"),
+    "an unknown model": ({"model_plan_add": ["nobody:7b"]}, "model_plan_add: nobody:7b is not in model_plan_catalog"),
+    "a value that is none": ({"model_plan_keep_alive": "soon"}, "model_plan_keep_alive: 'soon' is no time"),
+    "a port that is none": ({"site_gateway_port": 99999}, "site_gateway_port, site_ollama_port: set 127.0.0.1"),
+    "one port for two": ({"site_gateway_port": 11434}, "site_gateway_port and site_ollama_port are both 11434"),
+    "an address of another host": ({"site_gateway_bind": "192.0.2.99"}, "site_gateway_bind: the host has no address 192.0.2.99"),
+    "a port of another program": ({"site_gateway_port": 22}, "site_gateway_port: 22 belongs to sshd (process"),
+    "no service": ({"llm_stack_services": []}, "llm_stack_services: it is empty"),
+    "a service that is none": ({"llm_stack_services": ["redis"]}, "llm_stack_services: there is no redis; set some of ollama, db, litellm"),
+    "an image below the floor": (
+        {"llm_stack_litellm_image": "ghcr.io/berriai/litellm:main-v1.73.0-stable"},
+        "1.73.0 is older than site_litellm_floor",
+    ),
+    "memory that is none": ({"llm_stack_db_memory": "much"}, "llm_stack_db_memory: set a number with m or g"),
+    "a weak key": ({"llm_stack_master_key": "sk-1234"}, "llm_stack_master_key: set sk- and at least 16"),
+    "a password for no address": ({"llm_stack_db_password": "p@ss/word"}, "llm_stack_db_password: set letters, digits"),
+    "a section that LiteLLM ignores": ({"llm_stack_litellm_config": {"general": {}}}, "LiteLLM has no section 'general'"),
+    "a fallback to nowhere": ({"llm_stack_fallbacks": {"tinyllama": ["typo"]}}, "llm_stack_fallbacks: there is no route 'typo'"),
+    "a disk that is not mounted": ({"llm_stack_models_dir": "/mnt/none/ollama"}, "llm_stack_models_dir: there is no folder /mnt/none"),
+    "a mirror with a scheme": ({"site_model_mirror": "http://site.lab:5000"}, "site_model_mirror: it is host:port"),
+    "an authority that is no file": ({"site_ca_certificate": "/nowhere.pem"}, "site_ca_certificate: /nowhere.pem is no file"),
+    "too little memory": ({"preflight_memory_floor_mib": 10**6}, "MiB of memory, and preflight_memory_floor_mib asks for 1000000"),
+    "too little disk": ({"preflight_disk_floor_mib": 10**7}, "MiB free, and preflight_disk_floor_mib asks for 10000000"),
+    "a registry that does not answer": (
+        {"site_registry_mirrors": ["http://site.lab:1"]},
+        "http://site.lab:1/v2/ ([Errno 111] Connection refused)",
+    ),
+    "a name that nobody knows": (
+        {"site_model_mirror": "nobody.lab:5000"},
+        "no name server knows it; mend the host's DNS, or set site_model_mirror",
+    ),
+    "a proxy that does not answer": ({"site_proxy": "http://site.lab:2"}, "it cannot be reached; open the way to it, set site_proxy"),
+}
+
+
+@pytest.mark.parametrize("case", SETTINGS)
+def test_refused_before_anything_is_touched(case):
+    settings, says = SETTINGS[case]
+    assert says in refused(FIRST, {"preflight_timeout": 5, **settings})
+    assert sh(FIRST, "command -v docker; ls /opt", check=False) == ""
+
+
+def test_all_at_once():
+    settings = {
+        name: value
+        for case in ("an unknown tier", "a port of another program", "memory that is none")
+        for name, value in SETTINGS[case][0].items()
+    }
+    message = refused(FIRST, settings)
+    assert "Nothing was changed. 3 to mend first: - model_plan_tier:" in message
+    assert "- site_gateway_port: 22 belongs" in message and "- llm_stack_db_memory:" in message
+
+
+def test_a_clock_a_year_off():
+    sh(FIRST, "apt-get update -qq && apt-get install -qqy faketime >/dev/null 2>&1")
+    sh(
+        FIRST,
+        "cat >/usr/local/bin/python-last-year; chmod +x /usr/local/bin/python-last-year",
+        text='#!/bin/sh\nexec faketime -f -365d python3 "$@"\n',
+    )
+    message = refused(FIRST, {"ansible_python_interpreter": "/usr/local/bin/python-last-year"})
+    assert "the clock is 8760.0 hours behind that of the control node" in message and "timedatectl set-ntp true" in message
+    sh(FIRST, "rm /usr/local/bin/python-last-year; apt-get purge -qqy faketime libfaketime >/dev/null 2>&1")
+
+
+def test_two_runs_at_the_same_time():
+    both = [Run(FIRST), Run(FIRST)]
+    ended = [one.end() for one in both]
+    assert [one.failed for one in ended].count(False) >= 1
+    is_whole(FIRST)
+    well(FIRST)
+    assert [one.failed for one in ended] == [False, False]
+
+
+CUTS = [
+    "Install the packages",
+    "Write the project's files",
+    "Bring the services up",
+    "Bring the plan's models onto the engine",
+    "Ask without a key and with a wrong one",
+]
+
+
+def test_cut_at_five_places_and_run_again():
+    for place in CUTS:
+        cut = Run(SECOND)
+        cut.wait_for(f": {place}]")
+        time.sleep(1)
+        cut.cut()
+        time.sleep(3)  # what the host was doing ends, or does not
+        is_whole(SECOND)
+    done = run(SECOND)
+    assert not done.failed
+    well(SECOND)
+
+
+# A host that runs
+
+
+def test_check_mode_predicts():
+    for extra in ({}, {"llm_stack_num_retries": 3}, {"model_plan_num_parallel": 2}, {"model_plan_add": ["bge-m3"]}):
+        predicted = run(SECOND, extra, options=["--check", "--diff"])
+        done = run(SECOND, extra)
+        assert (predicted.failed, done.failed) == (False, False)
+        print("changes with %s: %s" % (extra, done.changed))
+        assert predicted.changed == done.changed
+        assert bool(done.changed) == bool(extra)
+    assert not run(SECOND).failed
+
+
+def test_only_what_depends_on_a_change_is_restarted():
+    names = ("ollama", "litellm_db", "litellm")
+
+    def started():
+        return {name: json.loads(docker("exec", SECOND, "docker", "inspect", name))[0]["State"]["StartedAt"] for name in names}
+
+    run(SECOND)
+    before = started()
+    run(SECOND, {"llm_stack_num_retries": 4})
+    between = started()
+    assert [name for name in names if before[name] != between[name]] == ["litellm"]
+    run(SECOND, {"llm_stack_num_retries": 4, "llm_stack_db_memory": "900m"})
+    assert between["ollama"] == started()["ollama"] and between["litellm_db"] != started()["litellm_db"]
+    run(SECOND)
+
+
+def test_a_port_taken_by_another_program():
+    docker("exec", "-d", SECOND, "python3", "-m", "http.server", "--bind", "127.0.0.1", "4555")
+    try:
+        until(lambda: "4555" in sh(SECOND, "ss -Hltn"), 10, "it does not listen")
+        assert "site_gateway_port: 4555 belongs to python3 (process" in refused(SECOND, {"site_gateway_port": 4555})
+    finally:
+        sh(SECOND, "pkill -f 'http.server --bind 127.0.0.1 4555'")
+    assert "tinyllama answers:" in ask(SECOND)
+
+
+def test_an_invalid_daemon_json_is_left_as_it_was():
+    good = sh(SECOND, "cat /etc/docker/daemon.json")
+    broken = good.replace("{", "{,", 1)
+    sh(SECOND, "cat >/etc/docker/daemon.json", text=broken)
+    try:
+        assert "/etc/docker/daemon.json is not JSON and was left as it is" in refused(SECOND)
+        assert sh(SECOND, "cat /etc/docker/daemon.json") == broken
+    finally:
+        sh(SECOND, "cat >/etc/docker/daemon.json", text=good)
+    assert "tinyllama answers:" in ask(SECOND)
+
+
+@pytest.fixture
+def env():
+    """The environment file, put back afterwards."""
+    before = sh(SECOND, f"cat {PROJECT}/.env")
+    yield before
+    sh(SECOND, f"cat >{PROJECT}/.env", text=before)
+    well(SECOND)
+
+
+def write_env(text):
+    sh(SECOND, f"cat >{PROJECT}/.env", text=text)
+
+
+def test_a_wrong_database_password(env):
+    write_env(re.sub("(?m)^POSTGRES_PASSWORD=.*", "POSTGRES_PASSWORD=somethingelse", env))
+    message = refused(SECOND)
+    assert "POSTGRES_PASSWORD is not the one that the database has; put the old one back, or run playbooks/rotate.yml" in message
+    assert "tinyllama answers:" in ask(SECOND)
+
+
+def test_a_changed_salt_key(env):
+    write_env(re.sub("(?m)^LITELLM_SALT_KEY=.*", "LITELLM_SALT_KEY=sk-another", env))
+    assert "LITELLM_SALT_KEY is not the one that the database was filled with, and can never be changed" in refused(SECOND)
+
+
+def test_a_missing_line_comes_back(env):
+    write_env(re.sub("(?m)^POSTGRES_PASSWORD=.*\n", "", env))
+    done = run(SECOND)
+    assert (done.failed, done.changed) == (False, ["Write the environment file"])
+    assert sorted(sh(SECOND, f"cat {PROJECT}/.env").splitlines()) == sorted(env.splitlines())
+
+
+def test_an_empty_file_comes_back(env):
+    write_env("")
+    assert not run(SECOND).failed
+    assert sorted(sh(SECOND, f"cat {PROJECT}/.env").splitlines()) == sorted(env.splitlines())
+
+
+@pytest.mark.parametrize(("end", "says"), [(-5, "POSTGRES_PASSWORD is not the one"), (-50, "line 3 is neither NAME=value nor a comment")])
+def test_a_truncated_file(env, end, says):
+    write_env(env.rstrip("\n")[:end])
+    assert says in refused(SECOND)
+
+
+def test_a_value_that_compose_would_expand(env):
+    write_env(env + "GEMINI_API_KEY=a$b\n")
+    assert "Compose would replace the $ in GEMINI_API_KEY; put the value into single quotes" in refused(SECOND)
+
+
+def test_a_file_open_to_others_is_closed(env):
+    sh(SECOND, f"chmod 644 {PROJECT}/.env")
+    done = run(SECOND, playbook="playbooks/verify.yml")
+    assert done.failed and "open to others: .env(root,0644)" in done.text
+    assert run(SECOND).changed == ["Close the environment file to others"]
+
+
+def test_an_invalid_configuration_and_the_old_one_serves():
+    before = sh(SECOND, f"cat {PROJECT}/config.yml {PROJECT}/compose.yml")
+    done = run(SECOND, {"llm_stack_litellm_config": {"model_list": [{"model_name": "broken"}]}})
+    assert done.failed and "failed to validate" in done.text
+    assert sh(SECOND, f"cat {PROJECT}/config.yml {PROJECT}/compose.yml") == before
+    assert "tinyllama answers:" in ask(SECOND)
+    well(SECOND)
+
+
+def test_an_engine_that_never_gets_healthy():
+    done = run(SECOND, {"llm_stack_ollama_environment": {"OLLAMA_HOST": "256.1.1.1:11434"}, "llm_stack_wait_timeout": 20})
+    assert done.failed
+    assert re.search(r"ollama is \w+.*lookup 256\.1\.1\.1.*-> look at llm_stack_ollama_environment", done.message), done.message
+    assert not run(SECOND).failed
+    well(SECOND)
+
+
+def test_a_disk_that_is_nearly_full():
+    sh(SECOND, "mkdir -p /mnt/small && mount -t tmpfs -o size=200m tmpfs /mnt/small")
+    try:
+        done = run(SECOND, {"llm_stack_models_dir": "/mnt/small/ollama"})
+        assert done.failed and "/mnt/small/ollama" in done.message and "MiB" in done.message, done.message
+        assert "tinyllama answers:" in ask(SECOND)
+    finally:
+        sh(SECOND, "umount /mnt/small")
+    warned = run(SECOND, {"stack_verify_disk_floor_mib": 10**8})
+    assert not warned.failed and "warning: disk: " in warned.text
+
+
+def test_models_on_another_disk_and_back():
+    sh(SECOND, "mkdir -p /mnt/large && mount -t tmpfs -o size=2g tmpfs /mnt/large")
+    other = {"llm_stack_models_dir": "/mnt/large/ollama", "model_plan_disk_reserve_mib": 100}
+    try:
+        assert not run(SECOND, other).failed
+        well(SECOND, other)
+        assert sh(SECOND, "ls /mnt/large/ollama/models/blobs") != ""
+    finally:
+        assert not run(SECOND).failed
+        sh(SECOND, "umount /mnt/large")
+    well(SECOND)
+
+
+def test_dockerd_restarted_in_the_middle():
+    extra = {"model_plan_num_parallel": 2}
+    running = Run(SECOND, extra)
+    running.wait_for(": Bring the services up]")
+    time.sleep(0.5)
+    sh(SECOND, "systemctl restart docker")
+    running.end()
+    print("the run that Docker was restarted under: %s" % ("failed" if running.failed else "went on"))
+    assert not run(SECOND, extra).failed
+    well(SECOND, extra)
+    run(SECOND)
+
+
+def test_secrets_are_rotated_and_only_they():
+    before, old = sh(SECOND, f"cat {PROJECT}/.env"), key(SECOND)
+    assert not run(SECOND, playbook="playbooks/rotate.yml").failed
+    after = sh(SECOND, f"cat {PROJECT}/.env")
+    kept = [line.split("=")[0] for line in after.splitlines() if line in before.splitlines()]
+    assert kept == ["LITELLM_SALT_KEY"]
+    assert "tinyllama answers:" in ask(SECOND)
+    assert "answers:" not in ask(SECOND, with_key=old)
+    well(SECOND)
+
+
+def test_a_rotation_that_was_cut_off():
+    cut = Run(SECOND, playbook="playbooks/rotate.yml")
+    cut.wait_for(": Give the database its new password]")
+    time.sleep(0.3)
+    cut.cut()
+    time.sleep(2)
+    if ".env.new" in sh(SECOND, f"ls -A {PROJECT}"):
+        assert ".env.new: a change of secrets was cut off; run playbooks/rotate.yml, which ends it" in refused(SECOND)
+    assert not run(SECOND, playbook="playbooks/rotate.yml").failed
+    well(SECOND)
+
+
+def test_given_secrets():
+    given = {"llm_stack_master_key": "sk-given-by-a-vault-0001", "llm_stack_db_password": "given.by-a_vault"}
+    message = refused(SECOND, given)
+    assert (
+        "LITELLM_MASTER_KEY and POSTGRES_PASSWORD: the host has another than was given; playbooks/rotate.yml puts the given in place"
+        in message
+    )
+    assert "sk-given" not in message
+    assert not run(SECOND, given, playbook="playbooks/rotate.yml").failed
+    assert key(SECOND) == given["llm_stack_master_key"]
+    well(SECOND, given)
+    assert not run(SECOND, playbook="playbooks/rotate.yml").failed
+
+
+def test_a_provider_and_a_fallback():
+    # The other host's gateway stands for a provider outside, and an address where nobody is for an engine that has died.
+    extra = {
+        "llm_stack_providers": {
+            "outside": {
+                "provider": "openai",
+                "api_base": f"http://{ADDRESS[FIRST]}:4444/v1",
+                "api_key": key(FIRST),
+                "models": [{"name": "tinyllama", "route": "far"}],
+            },
+            "gemini": {"models": ["gemini-2.5-flash"]},
+        },
+        "llm_stack_backends": [{"api_base": f"http://{ADDRESS[FIRST]}:9", "models": [{"name": "qwen3:8b", "route": "qwen3-8b"}]}],
+        "llm_stack_fallbacks": {"qwen3-8b": ["gemini-2.5-flash", "far"]},
+    }
+    assert not run(SECOND, extra).failed
+    assert key(FIRST) not in sh(SECOND, f"cat {PROJECT}/config.yml {PROJECT}/compose.yml")
+    assert "tinyllama answers:" in ask(SECOND, "far")
+    assert "tinyllama answers:" in ask(SECOND, "qwen3-8b")
+    assert "gemini" not in sh(SECOND, f"cat {PROJECT}/config.yml")
+    assert not run(SECOND).failed
+
+
+def test_a_gateway_without_an_engine_of_its_own():
+    image = re.search(r"^ollama_image=(.*)$", (Path(LAB["lab_ssh_key"]).parent / "images").read_text(), re.M).group(1)
+    place = ["--network", "local-llm-lab", "--ip", "172.30.90.45"]
+    docker("run", "-d", "--name", "faults-engine", "--label", "local-llm-lab=faults", *place, image)
+    try:
+        until(lambda: docker("exec", "faults-engine", "ollama", "list", check=False), 30, "the engine does not start")
+        mirrored = "site.lab:5000/library/tinyllama"
+        docker("exec", "faults-engine", "sh", "-c", f"ollama pull --insecure {mirrored} && ollama cp {mirrored} tinyllama")
+        extra = {
+            "llm_stack_services": ["litellm"],
+            "llm_stack_backends": [{"api_base": "http://172.30.90.45:11434", "models": [{"name": "tinyllama"}]}],
+        }
+        assert not run(SECOND, extra).failed
+        assert sh(SECOND, "docker ps --format '{{.Names}}'").split() == ["litellm"]
+        well(SECOND, extra)
+    finally:
+        docker("rm", "-f", "faults-engine")
+    assert not run(SECOND).failed
+    well(SECOND)
+
+
+# After it all
+
+
+def test_rebooted_half_way():
+    extra = {"model_plan_num_parallel": 3}
+    running = Run(SECOND, extra)
+    running.wait_for(": Bring the services up]")
+    time.sleep(1)
+    reboot(SECOND)
+    assert running.end().failed
+    is_whole(SECOND)
+    assert not run(SECOND, extra).failed
+    assert not run(SECOND).failed
+    well(SECOND)
+
+
+def test_rebooted_after_the_end_it_answers_by_itself():
+    reboot(SECOND)
+    began = time.monotonic()
+    # In memory before anybody has asked.
+    loaded = until(lambda: engine(SECOND, "/api/ps").get("models"), 120, "nothing is loaded")
+    print("loaded %.0f s after the restart" % (time.monotonic() - began))
+    assert [model["name"] for model in loaded] == ["tinyllama:latest"]
+    until(lambda: "tinyllama answers:" in ask(SECOND), 120, "no answer")
+    print("answered %.0f s after the restart" % (time.monotonic() - began))
+    # And the answer has not given it back its few minutes.
+    assert engine(SECOND, "/api/ps")["models"][0]["expires_at"] > "2100"
+    well(SECOND)
+
+
+SCAN = """
+import socket, sys
+from concurrent.futures import ThreadPoolExecutor
+def is_open(port):
+    with socket.socket() as door:
+        door.settimeout(2)
+        return door.connect_ex((sys.argv[1], port)) == 0
+with ThreadPoolExecutor(64) as pool:
+    print(*[port for port, found in enumerate(pool.map(is_open, range(1, 65536)), 1) if found])
+"""
+
+
+def test_what_is_open_to_the_outside():
+    image = docker("inspect", "-f", "{{.Config.Image}}", SECOND).strip()
+    scan = ["run", "--rm", "--network", "local-llm-lab", image, "python3", "-c", SCAN]
+    assert docker(*scan, ADDRESS[SECOND]).split() == ["22", "4444"]
+
+
+def test_no_secret_where_it_should_not_be():
+    provider = {"llm_stack_providers": {"gemini": {"api_key": "AIzaThisIsNotToBeSeen0123456789", "models": ["gemini-2.5-flash"]}}}
+    texts = [run(SECOND, {"llm_stack_num_retries": 5, **provider}, options=["-vvv", "--diff"]).text]
+    texts += [run(SECOND, provider, options=["-vvv", "--diff", "--check"]).text]
+    for playbook in ("playbooks/verify.yml", "playbooks/ask.yml", "playbooks/models.yml", "playbooks/rotate.yml"):
+        texts.append(run(SECOND, provider, playbook=playbook, options=["-vvv", "--diff"]).text)
+    secrets = [line.split("=", 1)[1] for line in sh(SECOND, f"cat {PROJECT}/.env").splitlines()]
+    assert len(secrets) == 4 and all(len(secret) > 20 for secret in secrets)
+    shown = "\n".join(texts)
+    assert [secret[:12] for secret in secrets if secret in shown] == []
+    # By standard input, so that the search does not find itself. Docker's own folder holds what the containers were told.
+    where = "/etc /home /opt /root /run /tmp /usr /var --exclude-dir=docker --exclude-dir=containerd --exclude-dir=proc"
+    found = sh(SECOND, f"grep -rlF -f - {where} 2>/dev/null", check=False, text="\n".join(secrets) + "\n").split()
+    assert found == [f"{PROJECT}/.env"]
+    # Nor in any command line, nor in what the services have logged.
+    commands = sh(SECOND, "cat /proc/[0-9]*/cmdline | tr '\\0' ' '")
+    assert "litellm" in commands and [secret[:12] for secret in secrets if secret in commands] == []
+    logs = sh(SECOND, "for name in ollama litellm litellm_db; do docker logs $name 2>&1; done; journalctl --no-pager -q")
+    assert [secret[:12] for secret in secrets if secret in logs] == []
+    run(SECOND)
