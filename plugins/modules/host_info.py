@@ -332,6 +332,10 @@ containers:
       type: list
       elements: str
       sample: ["127.0.0.1:4444"]
+    current:
+      description: Whether it was made from the project as its file and its environment file describe it now, by Compose's own checksum.
+      type: bool
+      sample: true
     environment_differs:
       description: Which variables of the environment file have another value in this container.
       type: list
@@ -395,6 +399,7 @@ LISTEN = "0A"  # the kernel's number for a listening socket (include/net/tcp_sta
 EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 (compared with, never bound to)
 PROJECT_LABEL = "com.docker.compose.project"
 SERVICE_LABEL = "com.docker.compose.service"
+HASH_LABEL = "com.docker.compose.config-hash"
 
 
 def parse_listening(text: str) -> list[tuple[str, int, str]]:
@@ -433,8 +438,12 @@ def differing(values: dict[str, str], environment: list[str]) -> list[str]:
     return sorted(differs)
 
 
-def container(inspected: dict, values: dict[str, str]) -> dict[str, t.Any]:
-    """Return what is told of a container, from what ``docker inspect`` says of it."""
+def container(inspected: dict, values: dict[str, str], hashes: dict[str, str]) -> dict[str, t.Any]:
+    """Return what is told of a container, from what ``docker inspect`` says of it.
+
+    :arg values: the environment file's values.
+    :arg hashes: the checksums of the project's services, by name.
+    """
     state, config = inspected.get("State") or {}, inspected.get("Config") or {}
     labels = config.get("Labels") or {}
     return {
@@ -449,6 +458,7 @@ def container(inspected: dict, values: dict[str, str]) -> dict[str, t.Any]:
         "exit_code": state.get("ExitCode", 0),
         "started": state.get("StartedAt", ""),
         "published": ["%s:%d" % one for one in published(inspected)],
+        "current": hashes.get(labels.get(SERVICE_LABEL, "")) == labels.get(HASH_LABEL, ""),
         "environment_differs": differing(values, config.get("Env") or []),
     }
 
@@ -520,6 +530,7 @@ class Reader:
         self.host, self.params = host, params
         self.docker = host.find("docker")
         self.inspected: list[dict] = []
+        self.hashes: dict[str, str] = {}
 
     def json_of(self, *command: str) -> t.Any:
         """Return what a command of Docker's prints as JSON, or None."""
@@ -545,7 +556,9 @@ class Reader:
             inspected = pool.submit(self.json_of, "inspect", "--type", "container", *wanted) if wanted else None
             networks = pool.submit(self.lines_of, "network", "ls", "--format", '{{.Name}}\t{{.Label "%s"}}' % PROJECT_LABEL)
             volumes = pool.submit(self.lines_of, "volume", "ls", "--quiet")
+            hashes = pool.submit(self.lines_of, "compose", "--project-directory", self.params["project_dir"], "config", "--hash", "*")
         info = information.result() or {}
+        self.hashes = dict(line.split(" ", 1) for line in hashes.result() if " " in line)
         self.inspected = (inspected.result() if inspected else None) or []
         return {
             "version": info.get("ServerVersion") or "",
@@ -566,7 +579,7 @@ class Reader:
 
     def containers(self, values: dict[str, str]) -> list[dict]:
         chosen = (one for one in self.inspected if self.is_own(one) or one.get("Name", "").lstrip("/") in self.params["containers"])
-        return sorted((container(one, values) for one in chosen), key=lambda one: one["name"])
+        return sorted((container(one, values, self.hashes) for one in chosen), key=lambda one: one["name"])
 
     def process_of(self, inodes: set[str]) -> str:
         """Return the name and number of the process that holds a socket, as far as it may be read."""

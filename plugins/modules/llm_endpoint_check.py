@@ -26,6 +26,20 @@ options:
     description:
       - Key to send. None is sent when this is not set.
     type: str
+  env_file:
+    description:
+      - Environment file on the target to take the key from, so that it never leaves the target. Without a key in it none is sent.
+    type: path
+  env_name:
+    description:
+      - Name of the variable in O(env_file).
+    type: str
+    default: LITELLM_MASTER_KEY
+  strangers:
+    description:
+      - Ask the same without a key and with a wrong one, too, and fail unless both are refused as with O(expect=refusal).
+    type: bool
+    default: false
   model:
     description:
       - Name of the model, as the server lists it.
@@ -103,6 +117,13 @@ EXAMPLES = r"""
     model: bge-m3
     mode: embedding
 
+- name: Does it answer to the key in a file, and to nobody else?
+  local_llm.fleet.llm_endpoint_check:
+    url: http://127.0.0.1:4444/v1
+    env_file: /opt/local_llm/.env
+    model: tinyllama
+    strangers: true
+
 - name: Is it closed to those without a key?
   local_llm.fleet.llm_endpoint_check:
     url: http://127.0.0.1:4444/v1
@@ -116,6 +137,28 @@ status:
   returned: when the server answered
   type: int
   sample: 200
+strangers:
+  description: How the server took those without a key and with a wrong one.
+  returned: O(strangers=true)
+  type: list
+  elements: dict
+  contains:
+    key:
+      description: V(none) or V(wrong).
+      type: str
+      sample: wrong
+    refused:
+      description: Whether it refused.
+      type: bool
+      sample: true
+    status:
+      description: HTTP status of the answer. V(none) without one.
+      type: int
+      sample: 401
+    reason:
+      description: The server's own words, or what went wrong.
+      type: str
+      sample: Authentication Error
 answer:
   description: What the model said.
   returned: O(mode=chat) and O(expect=answer)
@@ -160,6 +203,7 @@ from urllib.error import HTTPError, URLError
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.urls import open_url
+from ansible_collections.local_llm.fleet.plugins.module_utils import env_file
 from ansible_collections.local_llm.fleet.plugins.module_utils.ollama_client import one_line
 
 # LiteLLM's error type for a key that it cannot look up.
@@ -309,11 +353,35 @@ def dimensions(body: bytes) -> int:
     return length
 
 
+def key_of(path: str, name: str) -> str | None:
+    """Return a variable of an environment file, or None where there is neither."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as stream:
+            return env_file.parse(stream.read())["values"].get(name)
+    except OSError:
+        return None
+
+
+def strangers(params: dict) -> list[dict]:
+    """Ask without a key and with a wrong one, and return how that was taken."""
+    taken = []
+    for name, key in (("none", None), ("wrong", "sk-this-is-nobodys-key")):
+        try:
+            result = EndpointCheck({**params, "api_key": key, "expect": "refusal", "timeout": min(params["timeout"], 30)}).run()
+            taken.append({"key": name, "refused": True, "status": result["status"], "reason": result["reason"]})
+        except CheckError as error:
+            taken.append({"key": name, "refused": False, "status": error.facts.get("status"), "reason": str(error)})
+    return taken
+
+
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "url": {"type": "str", "required": True},
             "api_key": {"type": "str", "no_log": True},
+            "env_file": {"type": "path"},
+            "env_name": {"type": "str", "default": "LITELLM_MASTER_KEY"},
+            "strangers": {"type": "bool", "default": False},
             "model": {"type": "str", "required": True},
             "mode": {"type": "str", "choices": ["chat", "embedding"], "default": "chat"},
             "prompt": {"type": "str", "default": "Say in one sentence that you work."},
@@ -323,12 +391,20 @@ def main() -> None:
             "use_proxy": {"type": "bool", "default": True},
             "validate_certs": {"type": "bool", "default": True},
         },
+        mutually_exclusive=[("api_key", "env_file")],
         supports_check_mode=True,
     )
+    params = dict(module.params)
+    if params["env_file"]:
+        params["api_key"] = key_of(params["env_file"], params["env_name"])
+    told = {"strangers": strangers(params)} if params["strangers"] else {}
     try:
-        module.exit_json(changed=False, **EndpointCheck(module.params).run())
+        result = {**EndpointCheck(params).run(), **told}
+        if not all(one["refused"] for one in told.get("strangers", [])):
+            raise CheckError("the server does not refuse strangers", **result)
+        module.exit_json(changed=False, **result)
     except CheckError as error:
-        module.fail_json(msg="%s: %s" % (module.params["model"], error), **error.facts)
+        module.fail_json(msg="%s: %s" % (module.params["model"], error), **{**told, **error.facts})
 
 
 if __name__ == "__main__":

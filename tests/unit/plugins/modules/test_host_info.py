@@ -30,7 +30,11 @@ CONTAINER = {
     "State": {"Status": "running", "Health": {"Status": "healthy"}, "OOMKilled": False, "ExitCode": 0, "StartedAt": "2026-11-21T07:31:04Z"},
     "Config": {
         "Image": "ghcr.io/berriai/litellm:v1.104.2",
-        "Labels": {"com.docker.compose.project": "local-llm", "com.docker.compose.service": "litellm"},
+        "Labels": {
+            "com.docker.compose.project": "local-llm",
+            "com.docker.compose.service": "litellm",
+            "com.docker.compose.config-hash": "3103e5e9",
+        },
         "Env": ["LITELLM_MASTER_KEY=sk-old", "DATABASE_URL=postgresql://llmproxy:old@db:5432/litellm", "PATH=/bin"],
     },
     "NetworkSettings": {"Ports": {"4000/tcp": [{"HostIp": "127.0.0.1", "HostPort": "4444"}], "5000/tcp": None}},
@@ -59,14 +63,22 @@ def test_who_is_in_whose_way(wanted, bound, expected):
 
 
 def test_what_is_told_of_a_container_is_no_secret():
-    told = host_info.container(CONTAINER, {"LITELLM_MASTER_KEY": "sk-new", "POSTGRES_PASSWORD": "new", "OTHER": "x"})
+    told = host_info.container(CONTAINER, {"LITELLM_MASTER_KEY": "sk-new", "POSTGRES_PASSWORD": "new", "OTHER": "x"}, {})
     assert told["environment_differs"] == ["LITELLM_MASTER_KEY", "POSTGRES_PASSWORD"]
     assert (told["name"], told["service"], told["restarts"], told["published"]) == ("litellm", "litellm", 2, ["127.0.0.1:4444"])
     assert not {"sk-old", "sk-new", "old", "new"} & set(str(told).replace("'", " ").replace(":", " ").split())
 
 
 def test_the_same_secrets_do_not_differ():
-    assert host_info.container(CONTAINER, {"LITELLM_MASTER_KEY": "sk-old", "POSTGRES_PASSWORD": "old"})["environment_differs"] == []
+    told = host_info.container(CONTAINER, {"LITELLM_MASTER_KEY": "sk-old", "POSTGRES_PASSWORD": "old"}, {})
+    assert told["environment_differs"] == []
+
+
+@pytest.mark.parametrize(
+    ("hashes", "current"), [({"litellm": "3103e5e9"}, True), ({"litellm": "0"}, False), ({"db": "3103e5e9"}, False), ({}, False)]
+)
+def test_whether_a_container_is_of_the_project_as_it_is(hashes, current):
+    assert host_info.container(CONTAINER, {}, hashes)["current"] is current
 
 
 @pytest.mark.parametrize(

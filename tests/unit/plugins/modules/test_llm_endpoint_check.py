@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+import http.server
+import threading
+
 import pytest
 from ansible_collections.local_llm.fleet.plugins.modules import llm_endpoint_check as check
 from hypothesis import given
@@ -81,3 +84,42 @@ def test_any_body_is_an_embedding_or_an_error(body):
 
 def test_embedding():
     assert check.dimensions(b'{"data":[{"embedding":[0.1,0.2,0.3]}]}') == 3
+
+
+def test_a_key_from_a_file(tmp_path):
+    (tmp_path / ".env").write_text("A=1\nLITELLM_MASTER_KEY='sk-x'\n")
+    assert check.key_of(str(tmp_path / ".env"), "LITELLM_MASTER_KEY") == "sk-x"
+    assert check.key_of(str(tmp_path / ".env"), "B") is None
+    assert check.key_of(str(tmp_path / "none"), "A") is None
+
+
+@pytest.mark.parametrize(("status", "name", "refused"), [(401, "no_key", True), (400, "unknown_model", False), (200, "no_key", False)])
+def test_strangers(door, recorded, status, name, refused):
+    door.answer = (status, recorded("gateway/%s.json" % name))
+    params = {"url": "http://127.0.0.1:%d/v1" % door.server_address[1], "model": "m", "mode": "embedding", "prompt": "p", "timeout": 5,
+              "use_proxy": False, "validate_certs": True, "max_tokens": 5}  # fmt: skip
+    taken = check.strangers(params)
+    assert [(one["key"], one["refused"], one["status"]) for one in taken] == [("none", refused, status), ("wrong", refused, status)]
+    assert door.keys == [None, "Bearer sk-this-is-nobodys-key"]
+
+
+class Door(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        self.server.keys.append(self.headers["Authorization"])
+        status, body = self.server.answer
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def door():
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Door) as server:
+        server.keys = []
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
