@@ -158,7 +158,7 @@ def is_whole(host):
     plan = sh(host, f"cat {PROJECT}/plan.json 2>/dev/null", check=False)
     assert not plan or json.loads(plan)["status"] == "final"
     lines = sh(host, f"cat {PROJECT}/.env 2>/dev/null", check=False).splitlines()
-    assert not lines or [line.split("=")[0] for line in lines] == ["LITELLM_MASTER_KEY", "LITELLM_SALT_KEY", "POSTGRES_PASSWORD"]
+    assert not lines or sorted(line.split("=")[0] for line in lines) == ["LITELLM_MASTER_KEY", "LITELLM_SALT_KEY", "POSTGRES_PASSWORD"]
     assert all(len(line.split("=")[1]) >= 40 for line in lines)
 
 
@@ -249,11 +249,11 @@ def test_two_runs_at_the_same_time():
 
 
 CUTS = [
-    "Install the packages",
+    "Install Docker and Compose with apt",
     "Write the project's files",
     "Bring the services up",
     "Bring the plan's models onto the engine",
-    "Ask without a key and with a wrong one",
+    "Ask",
 ]
 
 
