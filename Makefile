@@ -66,14 +66,16 @@ lint: venv ## Style, documentation, sanity
 unit: venv ## Unit tests
 	@$(BIN)/pytest -q tests/unit
 
-molecule: venv ## Molecule scenarios: SCENARIO=plan, low_spec (a real stack on a bare host), models (pulls); the first two without
+molecule: venv ## Molecule scenarios: SCENARIO=plan, low_spec (a real stack on a bare host), models (pulls), faults (bad luck); the first two without
 	@lab/lab.sh services
 	@$(BIN)/molecule test --no-command-borders $(addprefix -s ,$(or $(SCENARIO),plan low_spec))
 
 test: lint unit molecule ## What must pass before a change lands
 
-test-all: test ## That, and what takes longer: pulls with bad luck, other versions of ansible-core, the installed collection
-	@$(BIN)/molecule test --no-command-borders -s models
+test-all: test ## That, and what takes longer: bad luck (models, faults), the examples, other versions of ansible-core, the installed collection
+	@$(BIN)/molecule test --no-command-borders -s models -s faults
+	@lab/lab.sh up
+	@examples/run.sh
 	@tests/compat.sh
 
 examples: venv ## Run the examples against the lab (needs `make lab`)

@@ -217,7 +217,7 @@ publish_models() {
     printf 'FROM ./model.gguf\nTEMPLATE "{{ .Prompt }}"\nPARAMETER temperature 0\n' >"$state/models/Modelfile"
     local log
     log=$(docker exec "$site-models" sh -c "
-      until ollama list >/dev/null 2>&1; do sleep 0.2; done
+      tries=0; until ollama list >/dev/null 2>&1; do tries=\$((tries + 1)); [ \$tries -lt 300 ] || exit 1; sleep 0.2; done
       ollama create '$name' -f Modelfile && ollama cp '$name' 'site.lab:5000/library/$name' && ollama push --insecure 'site.lab:5000/library/$name'" 2>&1) \
       || { docker stop "$site-models" >/dev/null; die "the model $name could not be put into the mirror: $(tail -n 1 <<<"$log")"; }
   done
