@@ -739,7 +739,7 @@ def main() -> None:
             "paths": {"type": "list", "elements": "str", "default": []},
             "sources": {"type": "list", "elements": "str", "default": []},
             "package_sources": {"type": "bool", "default": False},
-            "proxy": {"type": "str"},
+            "proxy": {"type": "str", "no_log": True},
             "no_proxy": {"type": "list", "elements": "str", "default": []},
             "ca_pem": {"type": "str"},
             "reference_time": {"type": "float"},

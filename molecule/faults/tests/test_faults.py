@@ -21,8 +21,9 @@ TOP = Path(__file__).resolve().parents[3]
 INVENTORY = TOP / "molecule/faults/inventory"
 LAB = yaml.safe_load((TOP / "inventories/lab/group_vars/all/generated.yml").read_text())
 PROJECT = "/opt/local_llm"
-FIRST, SECOND = "faults1", "faults2"
-ADDRESS = {FIRST: "172.30.90.41", SECOND: "172.30.90.42"}
+FIRST, SECOND, THIRD = "faults1", "faults2", "faults3"
+ADDRESS = {FIRST: "172.30.90.41", SECOND: "172.30.90.42", THIRD: "172.30.90.43"}
+IMAGES = dict(line.split("=", 1) for line in (Path(LAB["lab_ssh_key"]).parent / "images").read_text().splitlines())
 
 
 def docker(*command, check=True, text=None):
@@ -494,9 +495,8 @@ def test_a_provider_and_a_fallback():
 
 
 def test_a_gateway_without_an_engine_of_its_own():
-    image = re.search(r"^ollama_image=(.*)$", (Path(LAB["lab_ssh_key"]).parent / "images").read_text(), re.M).group(1)
     place = ["--network", "local-llm-lab", "--ip", "172.30.90.45"]
-    docker("run", "-d", "--name", "faults-engine", "--label", "local-llm-lab=faults", *place, image)
+    docker("run", "-d", "--name", "faults-engine", "--label", "local-llm-lab=faults", *place, IMAGES["ollama_image"])
     try:
         until(lambda: docker("exec", "faults-engine", "ollama", "list", check=False), 30, "the engine does not start")
         mirrored = "site.lab:5000/library/tinyllama"
@@ -512,6 +512,102 @@ def test_a_gateway_without_an_engine_of_its_own():
         docker("rm", "-f", "faults-engine")
     assert not run(SECOND).failed
     well(SECOND)
+
+
+# Behind a proxy, with an authority of its own
+
+EDGE = """
+daemon off;
+error_log /dev/stderr warn;
+events {}
+http {
+  access_log off;
+  server {
+    listen 5443 ssl;
+    ssl_certificate /edge/edge.pem;
+    ssl_certificate_key /edge/edge.key;
+    proxy_http_version 1.1;
+    proxy_set_header Host $http_host;
+    location / { proxy_pass http://172.30.90.2:5000; }
+    location ~ ^/v2/.*/blobs/sha256: {
+      proxy_pass http://172.30.90.2:5000;
+      proxy_hide_header Location;
+      add_header Location https://$http_host$request_uri always;
+    }
+  }
+}
+"""
+PROXY = """
+User tinyproxy
+Group tinyproxy
+Port 8888
+Timeout 600
+LogFile "/var/log/tinyproxy/tinyproxy.log"
+LogLevel Connect
+Allow 172.30.90.0/24
+BasicAuth site seven-secret-words
+"""
+
+
+@pytest.fixture
+def edge(tmp_path):
+    """The site's registry behind TLS, with a certificate of an authority that nobody knows; and a proxy on the first host."""
+    (tmp_path / "nginx.conf").write_text(EDGE)
+    script = """
+        openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj '/CN=Authority of the lab' -keyout ca.key -out ca.pem
+        openssl req -newkey rsa:2048 -nodes -subj '/CN=edge.lab' -keyout edge.key -out edge.csr
+        printf 'subjectAltName=DNS:edge.lab\\n' >san
+        openssl x509 -req -in edge.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile san -out edge.pem"""
+    subprocess.run(["sh", "-euc", script], cwd=tmp_path, check=True, capture_output=True)
+    place = ["--network", "local-llm-lab", "--ip", "172.30.90.46", "--network-alias", "edge.lab", "-v", f"{tmp_path}:/edge:ro"]
+    docker(
+        "run",
+        "-d",
+        "--name",
+        "faults-edge",
+        "--label",
+        "local-llm-lab=faults",
+        *place,
+        IMAGES["site_image"],
+        "nginx",
+        "-c",
+        "/edge/nginx.conf",
+    )
+    sh(FIRST, "apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qqy tinyproxy >/dev/null 2>&1")
+    sh(FIRST, "cat >/etc/tinyproxy/tinyproxy.conf && systemctl restart tinyproxy", text=PROXY)
+    yield {
+        "site_proxy": f"http://site:seven-secret-words@{ADDRESS[FIRST]}:8888",
+        "site_ca_certificate": str(tmp_path / "ca.pem"),
+        "site_registry_mirrors": ["https://edge.lab:5443"],
+        "site_insecure_registries": [],
+        "site_model_mirror": "edge.lab:5443",
+        "site_model_mirror_insecure": False,
+        "llm_stack_litellm_image": LAB["llm_stack_litellm_image"].replace("site.lab:5000", "edge.lab:5443"),
+    }
+    docker("rm", "-f", "faults-edge")
+
+
+def test_a_proxy_and_an_authority_of_its_own(edge):
+    assert "its certificate is not trusted; set site_ca_certificate" in refused(THIRD, {**edge, "site_ca_certificate": ""})
+    wrong = {**edge, "site_proxy": edge["site_proxy"].replace("seven", "eight")}
+    message = refused(THIRD, wrong)
+    assert "the proxy does not let it through; mend site_proxy" in message and "eight-secret" not in message
+    done = run(THIRD, edge, options=["-v", "--diff"])
+    assert not done.failed
+    assert "seven-secret-words" not in done.text
+    # Docker's own configuration has to hold it, and other users of the host may not read that.
+    found = sh(THIRD, "grep -rlF -f - /etc /home /opt /root /tmp", check=False, text="seven-secret-words\n").split()
+    assert sorted(found) == ["/etc/docker/daemon.json", f"{PROJECT}/.env"]
+    assert sh(THIRD, "stat -c %a /etc/docker/daemon.json").strip() == "600"
+    asked = sh(FIRST, "cat /var/log/tinyproxy/tinyproxy.log")
+    for what in ("CONNECT edge.lab:5443", "GET http://site.lab:3142/"):
+        assert what in asked, asked[-2000:]
+    # Ollama's own way out is the proxy, too.
+    before = asked.count("CONNECT edge.lab:5443")
+    docker("exec", THIRD, "docker", "exec", "ollama", "ollama", "pull", "edge.lab:5443/library/bge-m3")
+    assert sh(FIRST, "cat /var/log/tinyproxy/tinyproxy.log").count("CONNECT edge.lab:5443") > before
+    docker("exec", THIRD, "docker", "exec", "ollama", "ollama", "rm", "edge.lab:5443/library/bge-m3")
+    well(THIRD, edge)
 
 
 # After it all
