@@ -39,9 +39,9 @@ import typing as t
 from ansible_collections.local_llm.fleet.plugins.module_utils import env_file
 
 
-def env_parse(text: str) -> dict[str, str]:
+def env_parse(text: str | None) -> dict[str, str]:
     """Return an environment file's values by name."""
-    return env_file.parse(text)["values"]
+    return env_file.parse(text or "")["values"]  # an empty template is None
 
 
 class FilterModule:

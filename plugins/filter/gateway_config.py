@@ -28,11 +28,6 @@ options:
     type: list
     elements: dict
     required: true
-  engine_url:
-    description:
-      - Address of the host's own engine, as the gateway reaches it.
-    type: str
-    default: http://ollama:11434
   has_gpu:
     description:
       - Whether the host's plan is for a GPU. Then models placed on the CPU are kept off it with C(num_gpu=0).
@@ -115,11 +110,6 @@ _value:
     config:
       description: LiteLLM's configuration.
       type: dict
-    routes:
-      description: The routes, each once, with C(mode), C(context) (V(none) where it is not known) and whether it is C(local).
-      type: list
-      elements: dict
-      sample: [{route: tinyllama, mode: chat, context: 2048, local: true}]
     secrets:
       description: The environment variables that the providers' given keys are to stand in. Not to be shown.
       type: dict
@@ -135,6 +125,7 @@ import re
 import typing as t
 
 MODES = ("chat", "embedding")
+ENGINE = "http://ollama:11434"  # the host's own, by its name on the network of the services
 # The sections that LiteLLM reads. It ignores others without a word.
 SECTIONS = [
     "model_list",
@@ -162,7 +153,7 @@ SECTIONS = [
     "default_vertex_config",
     "include",
 ]
-BACKEND_FIELDS = {"api_base", "models", "name"}
+BACKEND_FIELDS = {"api_base", "models"}
 PROVIDER_FIELDS = {"models", "provider", "api_key", "api_base", "params"}
 PROVIDER_MODEL_FIELDS = {"name", "route", "mode", "params"}
 
@@ -194,7 +185,7 @@ class Gateway:
 
     def add(self, variable: str, route: str, mode: str, params: dict[str, t.Any], local: bool, context: int | None = None) -> None:
         """Add one deployment of a route."""
-        there = self.routes.setdefault(route, {"route": route, "mode": mode, "context": context, "local": local})
+        there = self.routes.setdefault(route, {"mode": mode, "local": local})
         if there["mode"] != mode:
             self.problems.append(
                 "%s: the route %s is for %s here and for %s elsewhere; give one of them another route"
@@ -205,8 +196,6 @@ class Gateway:
                 "%s: the route %s is both local and a provider's, so that questions would leave the house by chance; give one of them"
                 " another route" % (variable, route)
             )
-        if context and there["context"]:
-            there["context"] = min(context, there["context"])
         info = {"mode": mode, **({"max_input_tokens": context} if context else {})}
         self.models.append({"model_name": route, "litellm_params": {**params, **self.limit}, "model_info": info})
 
@@ -215,6 +204,9 @@ class Gateway:
         for model in models if isinstance(models, list) else []:
             if not isinstance(model, dict) or not isinstance(model.get("name"), str) or model.get("mode", "chat") not in MODES:
                 self.problems.append("%s: a model needs a name, and a mode that is chat (or left out) or embedding" % variable)
+                continue
+            if not isinstance(model.get("context", 0), int):
+                self.problems.append("%s: the context of %s is no number of tokens" % (variable, model["name"]))
                 continue
             mode, context = model.get("mode", "chat"), model.get("context")
             params = {"model": ("ollama_chat/" if mode == "chat" else "ollama/") + model["name"], "api_base": api_base}
@@ -232,7 +224,7 @@ class Gateway:
         variable = "llm_stack_backends"
         for backend in backends:
             if not isinstance(backend, dict) or set(backend) - BACKEND_FIELDS or not isinstance(backend.get("models"), list):
-                self.problems.append("%s: each has api_base and models, and nothing else but a name" % variable)
+                self.problems.append("%s: each has api_base and models, and nothing else" % variable)
             elif not re.match(r"^https?://[^/\s@]+(/\S*)?$", str(backend.get("api_base", ""))):
                 self.problems.append("%s: '%s' is no address; set api_base to http://host:port" % (variable, backend.get("api_base", "")))
             else:
@@ -245,7 +237,8 @@ class Gateway:
                 self.problems.append("%s: '%s' is no name; use small letters, digits and _" % (variable, name))
                 continue
             variable = "%s.%s" % (variable, name)
-            if not isinstance(provider, dict) or set(provider) - PROVIDER_FIELDS or not isinstance(provider.get("models"), list):
+            shape = isinstance(provider, dict) and not set(provider) - PROVIDER_FIELDS and isinstance(provider.get("models"), list)
+            if not shape or not isinstance(provider.get("params") or {}, dict):
                 self.problems.append("%s: it has models, and may have %s" % (variable, ", ".join(sorted(PROVIDER_FIELDS - {"models"}))))
                 continue
             secret = str(provider.get("api_key") or "")
@@ -280,16 +273,19 @@ class Gateway:
         variable = "llm_stack_fallbacks"
         possible = set(self.routes) | set(known or [])
         for provider in providers.values():
-            for entry in (provider.get("models") if isinstance(provider, dict) else None) or []:
-                possible.add(entry if isinstance(entry, str) else entry.get("route") or entry.get("name"))
+            models = provider.get("models") if isinstance(provider, dict) else None
+            for entry in models if isinstance(models, list) else []:
+                possible.add(entry.get("route") or entry.get("name") if isinstance(entry, dict) else entry)
         made = []
         for route, others in fallbacks.items():
             if not isinstance(others, list):
                 self.problems.append("%s.%s: it is no list of routes" % (variable, route))
                 continue
             for one in [route] + others:
-                if known is not None and one not in possible:
-                    self.problems.append("%s: there is no route '%s'; there are %s" % (variable, one, ", ".join(sorted(possible))))
+                if known and one not in possible:
+                    self.problems.append(
+                        "%s: there is no route '%s'; there are %s" % (variable, one, ", ".join(sorted(map(str, possible))))
+                    )
             here = [one for one in others if one in self.routes]
             if route in self.routes and here:
                 made.append({route: here})
@@ -308,7 +304,6 @@ class Gateway:
 
 def gateway_config(
     models: list,
-    engine_url: str = "http://ollama:11434",
     has_gpu: bool = False,
     preload: bool = True,
     backends: list | None = None,
@@ -339,9 +334,9 @@ def gateway_config(
         if value < least:
             gateway.problems.append("%s: %d is less than %d" % (name, value, least))
     if gateway.problems:
-        return {"config": {}, "routes": [], "secrets": {}, "problems": gateway.problems}
+        return {"config": {}, "secrets": {}, "problems": gateway.problems}
     providers, extra = providers or {}, extra or {}
-    gateway.add_engine("model_plan_catalog", engine_url, models)
+    gateway.add_engine("model_plan_catalog", ENGINE, models)
     gateway.add_backends(backends or [])
     gateway.add_providers(providers, keys or [])
     made = gateway.fallbacks(fallbacks or {}, known_routes, providers)
@@ -360,7 +355,6 @@ def gateway_config(
     problems = list(dict.fromkeys(gateway.problems))
     return {
         "config": {} if problems else merge(config, extra),
-        "routes": list(gateway.routes.values()),
         "secrets": gateway.secrets,
         "problems": problems,
     }

@@ -9,6 +9,7 @@ import re
 import typing as t
 
 LINE = re.compile(r"^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*?)\s*$")
+QUOTED = re.compile(r"""^(['"])(.*?)\1(?:\s+#.*)?$""")
 # What needs no quotes in such a file, nor in an address.
 PLAIN = re.compile(r"^[A-Za-z0-9_.:/+=@~-]*$")
 
@@ -30,11 +31,12 @@ def parse(text: str) -> dict[str, t.Any]:
                 unread.append(number)
             continue
         name, value = match.groups()
-        quote = value[0] if len(value) > 1 and value[0] in "'\"" and value[-1] == value[0] else ""
+        quoted = QUOTED.match(value)
         expanded.discard(name)
-        if quote != "'" and re.search(r"(?<!\\)\$", value):
+        if not (quoted and quoted.group(1) == "'") and re.search(r"(?<!\\)\$", quoted.group(2) if quoted else value):
             expanded.add(name)
-        values[name] = value[1:-1] if quote else re.sub(r"\s+#.*$", "", value)
+        # What follows a # that stands alone is a comment.
+        values[name] = quoted.group(2) if quoted else re.sub(r"(^|\s+)#.*$", "", value)
     return {"values": values, "unread_lines": unread, "expanded": sorted(expanded)}
 
 

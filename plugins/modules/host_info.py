@@ -123,7 +123,7 @@ EXAMPLES = r"""
   local_llm.fleet.host_info:
     ports: [{address: 127.0.0.1, port: 4444}]
     sources: [https://ghcr.io/v2/]
-    reference_time: "{{ now(utc=true).timestamp() }}"
+    reference_time: "{{ now().timestamp() }}"
   register: host
 
 - name: Is the port free, or ours?
@@ -177,16 +177,11 @@ ports:
       description: What has the port. V(none) when it is free.
       type: str
       sample: python3 (process 812)
-    bound:
-      description: The addresses on which something listens at this port.
-      type: list
-      elements: str
-      sample: [127.0.0.1]
 units:
   description: The O(units), by name.
   returned: success
   type: dict
-  sample: {local-llm-firewall.service: {sha256: 9b1e…, enabled: true, active: active}}
+  sample: {local-llm-firewall.service: {sha256: 9b1e…, enabled: true}}
   contains:
     sha256:
       description: Checksum of its file; empty where there is none.
@@ -196,10 +191,6 @@ units:
       description: Whether it is started with the host.
       type: bool
       sample: true
-    active:
-      description: What systemd says of its state.
-      type: str
-      sample: active
 paths:
   description: The O(paths), with what their file systems have.
   returned: success
@@ -299,10 +290,6 @@ containers:
       description: The Compose project it belongs to; empty when it belongs to none.
       type: str
       sample: local-llm
-    image:
-      description: Its image's name.
-      type: str
-      sample: ghcr.io/berriai/litellm:v1.104.2
     status:
       description: What Docker says of its state.
       type: str
@@ -319,19 +306,15 @@ containers:
       description: Whether it was ended for want of memory.
       type: bool
       sample: false
-    exit_code:
-      description: The exit status of its last end.
-      type: int
-      sample: 0
-    started:
-      description: When it was started.
-      type: str
-      sample: "2026-11-21T07:31:04.1Z"
     published:
       description: The addresses at which its ports are published.
       type: list
       elements: str
       sample: ["127.0.0.1:4444"]
+    config_hash:
+      description: Compose's checksum of what it was made from; empty when it is no service.
+      type: str
+      sample: 3103e5e96373a5f9d31c297d97d8c65e09c177c08f45c0ed634511f69d11edcb
     current:
       description: Whether it was made from the project as its file and its environment file describe it now, by Compose's own checksum.
       type: bool
@@ -346,6 +329,11 @@ files:
   returned: success
   type: dict
   sample: {compose.yml: {mode: "0644", owner: root, sha256: 1f0c…}}
+project_dir:
+  description: Mode and owner of O(project_dir). V(none) where there is none.
+  returned: success
+  type: dict
+  sample: {mode: "0755", owner: root}
 environment:
   description: What can be said of the environment file C(.env) without its secrets. V(none) where there is no such file.
   returned: success
@@ -397,6 +385,8 @@ from ansible_collections.local_llm.fleet.plugins.module_utils.gpu.system import 
 
 LISTEN = "0A"  # the kernel's number for a listening socket (include/net/tcp_states.h)
 EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 (compared with, never bound to)
+# What the project hands on from its environment file by the same name; an image may have others of the file's names of its own.
+PASSED_ON = re.compile(r"^(LITELLM_(MASTER|SALT)_KEY|POSTGRES_PASSWORD|[A-Z0-9_]+_API_KEY)$")
 PROJECT_LABEL = "com.docker.compose.project"
 SERVICE_LABEL = "com.docker.compose.service"
 HASH_LABEL = "com.docker.compose.config-hash"
@@ -430,9 +420,9 @@ def differing(values: dict[str, str], environment: list[str]) -> list[str]:
     """Return which of an environment file's values a container does not have: by the variable's own name, and the database
     password by the address that it stands in."""
     there = dict(line.split("=", 1) for line in environment if "=" in line)
-    differs = {name for name, value in values.items() if name in there and there[name] != value}
+    differs = {name for name, value in values.items() if PASSED_ON.match(name) and name in there and there[name] != value}
     password = values.get("POSTGRES_PASSWORD")
-    match = re.match(r"^[^:]+://[^:/]+:([^@]*)@", there.get("DATABASE_URL", ""))
+    match = re.match(r"^[^:]+://[^:/]+:(.*)@[^@]*$", there.get("DATABASE_URL", ""))
     if password is not None and match and match.group(1) != password:
         differs.add("POSTGRES_PASSWORD")
     return sorted(differs)
@@ -450,14 +440,12 @@ def container(inspected: dict, values: dict[str, str], hashes: dict[str, str]) -
         "name": inspected.get("Name", "").lstrip("/"),
         "service": labels.get(SERVICE_LABEL, ""),
         "project": labels.get(PROJECT_LABEL, ""),
-        "image": config.get("Image", ""),
         "status": state.get("Status", ""),
         "health": (state.get("Health") or {}).get("Status", ""),
         "restarts": inspected.get("RestartCount", 0),
         "oom_killed": bool(state.get("OOMKilled")),
-        "exit_code": state.get("ExitCode", 0),
-        "started": state.get("StartedAt", ""),
         "published": ["%s:%d" % one for one in published(inspected)],
+        "config_hash": labels.get(HASH_LABEL, ""),
         "current": hashes.get(labels.get(SERVICE_LABEL, "")) == labels.get(HASH_LABEL, ""),
         "environment_differs": differing(values, config.get("Env") or []),
     }
@@ -490,6 +478,10 @@ class Sources:
 
     def __init__(self, timeout: int, proxy: str | None, no_proxy: list[str], ca_pem: str | None) -> None:
         self.timeout, self.no_proxy = timeout, no_proxy
+        self.networks = []
+        for name in no_proxy:
+            with contextlib.suppress(ValueError):
+                self.networks.append(ipaddress.ip_network(name))
         context = ssl.create_default_context()
         if ca_pem:
             context.load_verify_locations(cadata=ca_pem)
@@ -500,6 +492,10 @@ class Sources:
     def is_direct(self, url: str) -> bool:
         """Whether an address is one of ``no_proxy``: the host itself, or one of a domain (``.example.com``)."""
         parts = urllib.parse.urlsplit(url)
+        with contextlib.suppress(ValueError):
+            address = ipaddress.ip_address(parts.hostname or "")
+            if any(address in network for network in self.networks):
+                return True
         names = {parts.hostname or "", "%s:%s" % (parts.hostname, parts.port)}
         return any(name in names or (parts.hostname or "").endswith("." + name.lstrip(".")) for name in self.no_proxy)
 
@@ -595,8 +591,7 @@ class Reader:
         result = []
         for wanted in self.params["ports"]:
             address, port = wanted["address"], wanted["port"]
-            there = [one for one in listening if one[1] == port]
-            takers = [one for one in there if overlaps(address, one[0])]
+            takers = [one for one in listening if one[1] == port and overlaps(address, one[0])]
             holders = [one for one in self.inspected if any(at[1] == port and overlaps(address, at[0]) for at in published(one))]
             state, owner = "free", None
             if not has_address(address):
@@ -606,11 +601,11 @@ class Reader:
                 owner = "container %s" % holders[0].get("Name", "").lstrip("/")
             elif takers:
                 state, owner = "taken", self.process_of({one[2] for one in takers})
-            result.append({**wanted, "state": state, "owner": owner, "bound": sorted({one[0] for one in there})})
+            result.append({**wanted, "state": state, "owner": owner})
         return result
 
     def disk(self, path: str) -> dict[str, t.Any]:
-        above = path
+        above = path = os.path.abspath(path)
         while not os.path.isdir(above):
             above = os.path.dirname(above)
         found = os.statvfs(above)
@@ -626,10 +621,9 @@ class Reader:
         found = {}
         for name in self.host.names(self.params["project_dir"]):
             path = os.path.join(self.params["project_dir"], name)
-            if not os.path.isfile(path) or os.path.islink(path):
+            if not os.path.isfile(path):
                 continue
-            status = os.stat(path)
-            found[name] = {"mode": "%04o" % (status.st_mode & 0o7777), "owner": owner_name(status.st_uid)}
+            found[name] = mode_of(path)
             if not name.startswith(".env"):
                 found[name]["sha256"] = checksum(path)
         return found
@@ -641,13 +635,16 @@ class Reader:
             found[name] = {
                 "sha256": checksum(path) if os.path.isfile(path) else "",
                 "enabled": self.host.run("systemctl", "is-enabled", "--quiet", name)[0] == 0,
-                "active": self.host.run("systemctl", "is-active", name)[1].strip(),
             }
         return found
 
     def firewall(self) -> bool | None:
         script = os.path.join(self.params["project_dir"], "firewall")
-        return self.host.run(script, "check")[0] == 0 if os.access(script, os.X_OK) else None
+        if not os.access(script, os.X_OK):
+            return None
+        # Not a script that somebody else may have put there.
+        own = all(mode_of(path) in ({"mode": "0755", "owner": owner_name(os.geteuid())},) for path in (script, self.params["project_dir"]))
+        return own and self.host.run(script, "check")[0] == 0
 
     def package_sources(self) -> list[str]:
         """Return the addresses at which the host's APT would look for new lists."""
@@ -674,6 +671,12 @@ def checksum(path: str) -> str:
     with contextlib.suppress(OSError), open(path, "rb") as stream:
         return hashlib.sha256(stream.read()).hexdigest()
     return ""
+
+
+def mode_of(path: str) -> dict[str, str]:
+    """Return mode and owner of a file or folder."""
+    status = os.stat(path)
+    return {"mode": "%04o" % (status.st_mode & 0o7777), "owner": owner_name(status.st_uid)}
 
 
 def owner_name(number: int) -> str:
@@ -716,6 +719,7 @@ def read(params: dict[str, t.Any]) -> dict[str, t.Any]:
         "paths": [reader.disk(path) for path in params["paths"]],
         "sources": sources.result(),
         "files": reader.files(),
+        "project_dir": mode_of(params["project_dir"]) if os.path.isdir(params["project_dir"]) else None,
         "environment": environment and {"names": sorted(name for name, value in values.items() if value), **environment},
         "firewall": firewall.result(),
         "units": reader.units(),

@@ -152,8 +152,8 @@ class Gateway:
         self.master_key, self.timeout = master_key, timeout
         self.opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
-    def ask(self, path: str, body: dict | None = None) -> dict | None:
-        """Return the answer's JSON, or None for 404.
+    def ask(self, path: str, body: dict | None = None, missing: bool = False) -> dict | None:
+        """Return the answer's JSON, or None for 404 where something may be missing.
 
         :raises GatewayError: with the gateway's own words, and the mend where it has no database.
         """
@@ -163,7 +163,7 @@ class Gateway:
             with self.opener.open(request, timeout=self.timeout) as answer:
                 return json.load(answer)
         except urllib.error.HTTPError as error:
-            if error.code == 404:
+            if error.code == 404 and missing:
                 return None
             raise GatewayError(self.words(error.code, error.read().decode("utf-8", "replace"))) from None
         except (OSError, ValueError) as error:
@@ -184,7 +184,7 @@ class Gateway:
 
     def read(self, key: str) -> dict | None:
         """Return what the gateway knows of a key, or None where it knows none such, or one that was deleted."""
-        answer = self.ask("/key/info?" + urllib.parse.urlencode({"key": hashlib.sha256(key.encode()).hexdigest()}))
+        answer = self.ask("/key/info?" + urllib.parse.urlencode({"key": hashlib.sha256(key.encode()).hexdigest()}), missing=True)
         info = (answer or {}).get("info") or {}
         return None if not info or info.get("status") == "deleted" else info
 
@@ -209,13 +209,16 @@ def manage(gateway: Gateway, entry: dict, check: bool) -> tuple[str, dict, dict]
     before = dict(settings_of(info), alias=info.get("key_alias")) if info else {}
     if entry["state"] == "absent":
         if info and not check:
-            gateway.ask("/key/delete", {"keys": [entry["key"]]})
+            gateway.ask("/key/delete", {"keys": [entry["key"]]}, missing=True)
         return ("removed" if info else "none"), before, {}
     wanted = wanted_of(entry)
     after = dict(wanted, models=sorted(wanted["models"]), alias=entry["alias"])
     if before == after:
         return "none", before, after
     if not check:
+        if not info:
+            # A key of this name that was lost: nobody could take it away any more, and the name is taken.
+            gateway.ask("/key/delete", {"key_aliases": [entry["alias"]]}, missing=True)
         gateway.ask("/key/update" if info else "/key/generate", {"key": entry["key"], "key_alias": entry["alias"], **wanted})
     return ("changed" if info else "made"), before, after
 

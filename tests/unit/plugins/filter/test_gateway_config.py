@@ -69,7 +69,6 @@ def test_the_same_model_of_two_engines_is_one_route():
     backends = [{"api_base": "http://192.0.2.%d:11434/" % number, "models": [CHAT]} for number in (1, 2)]
     result = gateway_config([], backends=backends)
     assert [one["api_base"] for one in params(result, "gpt-oss-20b")] == ["http://192.0.2.1:11434", "http://192.0.2.2:11434"]
-    assert [route["route"] for route in result["routes"]] == ["gpt-oss-20b"]
     assert result["config"]["router_settings"]["enable_weighted_failover"] is True
 
 
@@ -125,8 +124,15 @@ def test_a_limit_stands_where_litellm_reads_it():
             {"providers": {"gemini": {"api_key": "a", "models": [{"name": "x", "route": "bge-m3", "mode": "embedding"}]}}},
             "both local and a provider's",
         ),
+        ({"providers": {"gemini": {"api_key": "a", "models": [4]}}}, "llm_stack_providers.gemini.models: each is a name"),
+        ({"providers": {"gemini": {"models": 5}}, "fallbacks": {"bge-m3": []}}, "llm_stack_providers.gemini: it has models"),
+        ({"providers": {"gemini": {"models": [], "params": ["b"]}}}, "llm_stack_providers.gemini: it has models"),
+        ({"backends": [{"api_base": "http://h:1", "models": [{"name": "x", "context": "4096"}]}]}, "the context of x is no number"),
         ({"fallbacks": {"bge-m3": "x"}}, "llm_stack_fallbacks.bge-m3: it is no list"),
-        ({"fallbacks": {"bge-m3": ["typo"]}, "known_routes": []}, "llm_stack_fallbacks: there is no route 'typo'; there are bge-m3"),
+        (
+            {"fallbacks": {"bge-m3": ["typo"]}, "known_routes": ["bge-m3"]},
+            "llm_stack_fallbacks: there is no route 'typo'; there are bge-m3",
+        ),
         ({"num_retries": -1}, "llm_stack_num_retries: -1 is less than 0"),
         ({"timeout": 0}, "llm_stack_request_timeout: 0 is less than 1"),
         ({"max_parallel_requests": -1}, "llm_stack_max_parallel_requests: -1"),

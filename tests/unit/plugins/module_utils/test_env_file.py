@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 
 def test_a_file_as_compose_reads_it():
-    text = "# a comment\n\nA=1\nexport B = two words \nC='$x'\nD=\"q\"\nA=last\nE=a # note\nF=\n"
+    text = '# a comment\n\nA=1\nexport B = two words \nC=\'$x\'\nD="q"\nA=last\nE=a # note\nF=\nG="a # b" # c\nH= # none\n'
     read = env_file.parse(text)
-    assert read["values"] == {"A": "last", "B": "two words", "C": "$x", "D": "q", "E": "a", "F": ""}
+    assert read["values"] == {"A": "last", "B": "two words", "C": "$x", "D": "q", "E": "a", "F": "", "G": "a # b", "H": ""}
     assert read["unread_lines"] == []
     assert read["expanded"] == []
 

@@ -51,7 +51,14 @@ class Keeper(http.server.BaseHTTPRequestHandler):
         assert self.headers["Authorization"] == "Bearer " + MASTER
         if not self.allowed():
             return
-        if self.path == "/key/delete":
+        if self.path == "/key/delete" and "key_aliases" in body:
+            named = [row for row in self.server.rows.values() if row["key_alias"] in body["key_aliases"] and row["status"] == "active"]
+            if not named:
+                self.answer(404, {"error": {"message": "Keys not found", "code": "404"}})
+                return
+            for row in named:
+                row["status"] = "deleted"
+        elif self.path == "/key/delete":
             for key in body["keys"]:
                 self.server.rows[hashlib.sha256(key.encode()).hexdigest()]["status"] = "deleted"
         else:
@@ -93,6 +100,12 @@ def test_made_once_changed_and_removed(keeper):
     assert manage(keeper, state="absent")[0] == "removed"
     assert manage(keeper, state="absent")[0] == "none"
     assert manage(keeper)[0] == "made"
+
+
+def test_a_key_that_was_lost_gives_its_name_back(keeper):
+    manage(keeper)
+    assert manage(keeper, key="sk-another-key-of-the-client")[0] == "made"
+    assert [row["status"] for row in keeper.rows.values()] == ["deleted", "active"]
 
 
 @pytest.mark.parametrize(
