@@ -159,7 +159,7 @@ def is_whole(host):
     plan = sh(host, f"cat {PROJECT}/plan.json 2>/dev/null", check=False)
     assert not plan or json.loads(plan)["status"] == "final"
     lines = sh(host, f"cat {PROJECT}/.env 2>/dev/null", check=False).splitlines()
-    assert not lines or sorted(line.split("=")[0] for line in lines) == ["LITELLM_MASTER_KEY", "LITELLM_SALT_KEY", "POSTGRES_PASSWORD"]
+    assert not lines or {"LITELLM_MASTER_KEY", "LITELLM_SALT_KEY", "POSTGRES_PASSWORD"} <= {line.split("=")[0] for line in lines}
     assert all(len(line.split("=")[1]) >= 40 for line in lines)
 
 
@@ -665,7 +665,7 @@ def test_no_secret_where_it_should_not_be():
     for playbook in ("playbooks/verify.yml", "playbooks/ask.yml", "playbooks/models.yml", "playbooks/rotate.yml"):
         texts.append(run(SECOND, provider, playbook=playbook, options=["-vvv", "--diff"]).text)
     secrets = [line.split("=", 1)[1] for line in sh(SECOND, f"cat {PROJECT}/.env").splitlines()]
-    assert len(secrets) == 4 and all(len(secret) > 20 for secret in secrets)
+    assert len(secrets) >= 4 and all(len(secret) > 20 for secret in secrets)
     shown = "\n".join(texts)
     assert [secret[:12] for secret in secrets if secret in shown] == []
     # By standard input, so that the search does not find itself. Docker's own folder holds what the containers were told.
