@@ -614,6 +614,7 @@ def test_a_proxy_and_an_authority_of_its_own(edge):
 
 
 def test_rebooted_half_way():
+    run(SECOND)
     extra = {"model_plan_num_parallel": 3}
     running = Run(SECOND, extra)
     running.wait_for(": Bring the services up]")
