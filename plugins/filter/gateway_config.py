@@ -62,6 +62,11 @@ options:
       - Routes to ask instead, by the route that fails.
     type: dict
     default: {}
+  client_keys:
+    description:
+      - What each client may do, by its name. Only looked at for mistakes.
+    type: dict
+    default: {}
   known_routes:
     description:
       - Routes that other hosts have. A fallback to one of these is no mistake here. Without it, none is.
@@ -123,6 +128,7 @@ _value:
 import copy
 import re
 import typing as t
+import urllib.parse
 
 MODES = ("chat", "embedding")
 ENGINE = "http://ollama:11434"  # the host's own, by its name on the network of the services
@@ -155,7 +161,24 @@ SECTIONS = [
 ]
 BACKEND_FIELDS = {"api_base", "models"}
 PROVIDER_FIELDS = {"models", "provider", "api_key", "api_base", "params"}
+CLIENT_FIELDS = {
+    "models": list,
+    "max_budget": (int, float),
+    "budget_duration": str,
+    "rpm_limit": int,
+    "tpm_limit": int,
+    "max_parallel_requests": int,
+}
 PROVIDER_MODEL_FIELDS = {"name", "route", "mode", "params"}
+
+
+def is_address(url: str) -> bool:
+    """Whether something is an address of HTTP without a user in it."""
+    try:
+        parts = urllib.parse.urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and "@" not in url and parts.port != 0 and " " not in url
+    except ValueError:
+        return False
 
 
 def key_variable(provider: str) -> str:
@@ -225,7 +248,7 @@ class Gateway:
         for backend in backends:
             if not isinstance(backend, dict) or set(backend) - BACKEND_FIELDS or not isinstance(backend.get("models"), list):
                 self.problems.append("%s: each has api_base and models, and nothing else" % variable)
-            elif not re.match(r"^https?://[^/\s@]+(/\S*)?$", str(backend.get("api_base", ""))):
+            elif not is_address(str(backend.get("api_base", ""))):
                 self.problems.append("%s: '%s' is no address; set api_base to http://host:port" % (variable, backend.get("api_base", "")))
             else:
                 self.add_engine(variable, backend["api_base"].rstrip("/"), backend["models"])
@@ -239,7 +262,8 @@ class Gateway:
             variable = "%s.%s" % (variable, name)
             shape = isinstance(provider, dict) and not set(provider) - PROVIDER_FIELDS and isinstance(provider.get("models"), list)
             if not shape or not isinstance(provider.get("params") or {}, dict):
-                self.problems.append("%s: it has models, and may have %s" % (variable, ", ".join(sorted(PROVIDER_FIELDS - {"models"}))))
+                fields = ", ".join(sorted(PROVIDER_FIELDS - {"models"}))
+                self.problems.append("%s: it has models, a list, and may have %s, and nothing else" % (variable, fields))
                 continue
             secret = str(provider.get("api_key") or "")
             if re.search(r"[\s'\\]", secret):
@@ -286,10 +310,33 @@ class Gateway:
                     self.problems.append(
                         "%s: there is no route '%s'; there are %s" % (variable, one, ", ".join(sorted(map(str, possible))))
                     )
+            if route in others:
+                self.problems.append("%s.%s: it is its own fallback" % (variable, route))
             here = [one for one in others if one in self.routes]
             if route in self.routes and here:
                 made.append({route: here})
         return made
+
+    def check_clients(self, clients: dict, known: list[str] | None) -> None:
+        """Note what is no right of a client's, or names no route."""
+        for name, rights in clients.items():
+            variable = "llm_stack_client_keys.%s" % name
+            if not isinstance(rights or {}, dict):
+                self.problems.append("%s: it is no mapping; it may have %s" % (variable, ", ".join(CLIENT_FIELDS)))
+                continue
+            for field, value in (rights or {}).items():
+                kind = CLIENT_FIELDS.get(field)
+                if kind is None:
+                    self.problems.append("%s: there is no '%s'; it may have %s" % (variable, field, ", ".join(CLIENT_FIELDS)))
+                elif not isinstance(value, kind) or isinstance(value, bool) or (isinstance(value, (int, float)) and value < 0):
+                    what = {list: "a list of routes", str: "a time such as 30d"}.get(kind, "a number")
+                    self.problems.append("%s.%s: it is not %s" % (variable, field, what))
+                elif field == "budget_duration" and not re.match(r"^[1-9][0-9]*(s|m|h|d|w|mo)$", value):
+                    self.problems.append("%s.%s: it is not a time such as 30d" % (variable, field))
+                elif field == "models" and known:
+                    missing = [route for route in value if route not in self.routes and route not in known]
+                    if missing:
+                        self.problems.append("%s.models: there is no route %s" % (variable, ", ".join(map(str, missing))))
 
     def check_extra(self, extra: dict) -> None:
         for section in extra:
@@ -310,6 +357,7 @@ def gateway_config(
     providers: dict | None = None,
     keys: list | None = None,
     fallbacks: dict | None = None,
+    client_keys: dict | None = None,
     known_routes: list | None = None,
     num_retries: int = 2,
     timeout: int = 600,
@@ -322,6 +370,7 @@ def gateway_config(
         ("llm_stack_backends", backends, list, "a list"),
         ("llm_stack_providers", providers, dict, "a mapping"),
         ("llm_stack_fallbacks", fallbacks, dict, "a mapping"),
+        ("llm_stack_client_keys", client_keys, dict, "a mapping"),
         ("llm_stack_litellm_config", extra, dict, "a mapping"),
     ):
         if value is not None and not isinstance(value, kind):
@@ -340,6 +389,7 @@ def gateway_config(
     gateway.add_backends(backends or [])
     gateway.add_providers(providers, keys or [])
     made = gateway.fallbacks(fallbacks or {}, known_routes, providers)
+    gateway.check_clients(client_keys or {}, known_routes)
     gateway.check_extra(extra)
     config = {
         "model_list": gateway.models,

@@ -355,7 +355,9 @@ environment:
       elements: str
       sample: []
 firewall:
-  description: Whether the project's firewall rules are as they should be. V(none) where it has none.
+  description:
+    - Whether the project's firewall rules are as they should be. V(none) where it has none, or where others than root could have
+      written the script that tells.
   returned: success
   type: bool
   sample: true
@@ -646,7 +648,7 @@ class Reader:
             return None
         # Not a script that somebody else may have put there.
         own = all(mode_of(path) in ({"mode": "0755", "owner": owner_name(os.geteuid())},) for path in (script, self.params["project_dir"]))
-        return own and self.host.run(script, "check")[0] == 0
+        return self.host.run(script, "check")[0] == 0 if own else None
 
     def package_sources(self) -> list[str]:
         """Return the addresses at which the host's APT would look for new lists."""

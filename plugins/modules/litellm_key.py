@@ -179,7 +179,7 @@ class Gateway:
             pass
         line = " ".join(str(text).split())[:300]
         if re.search(r"no connected db|database not connected|no_db_connection", line, re.IGNORECASE):
-            line += " - keys need LiteLLM's database: add db to llm_stack_services"
+            line += " - keys need LiteLLM's database, which this gateway does not have: is db in llm_stack_services?"
         return "%s answered %d: %s" % (self.url, status, line)
 
     def read(self, key: str) -> dict | None:

@@ -128,6 +128,16 @@ def test_a_limit_stands_where_litellm_reads_it():
         ({"providers": {"gemini": {"models": 5}}, "fallbacks": {"bge-m3": []}}, "llm_stack_providers.gemini: it has models"),
         ({"providers": {"gemini": {"models": [], "params": ["b"]}}}, "llm_stack_providers.gemini: it has models"),
         ({"backends": [{"api_base": "http://h:1", "models": [{"name": "x", "context": "4096"}]}]}, "the context of x is no number"),
+        ({"backends": [{"api_base": "http://h:114340", "models": []}]}, "is no address"),
+        ({"fallbacks": {"bge-m3": ["bge-m3"]}}, "llm_stack_fallbacks.bge-m3: it is its own fallback"),
+        ({"client_keys": []}, "llm_stack_client_keys: it is not a mapping"),
+        ({"client_keys": {"c": ["x"]}}, "llm_stack_client_keys.c: it is no mapping"),
+        ({"client_keys": {"c": {"model": ["x"]}}}, "llm_stack_client_keys.c: there is no 'model'; it may have models"),
+        ({"client_keys": {"c": {"models": "bge-m3"}}}, "llm_stack_client_keys.c.models: it is not a list of routes"),
+        ({"client_keys": {"c": {"models": ["typo"]}}, "known_routes": ["x"]}, "llm_stack_client_keys.c.models: there is no route typo"),
+        ({"client_keys": {"c": {"rpm_limit": "sixty"}}}, "llm_stack_client_keys.c.rpm_limit: it is not a number"),
+        ({"client_keys": {"c": {"max_budget": -3}}}, "llm_stack_client_keys.c.max_budget: it is not a number"),
+        ({"client_keys": {"c": {"budget_duration": "30 days"}}}, "llm_stack_client_keys.c.budget_duration: it is not a time"),
         ({"fallbacks": {"bge-m3": "x"}}, "llm_stack_fallbacks.bge-m3: it is no list"),
         (
             {"fallbacks": {"bge-m3": ["typo"]}, "known_routes": ["bge-m3"]},
@@ -168,3 +178,8 @@ def test_a_table_of_checks():
     assert lines[2].strip() == "-> Run site.yml."
     assert lines[3].endswith("x…") and len(lines[3]) < 150
     assert lines[4].split() == ["pc10", "?", "-", "no", "answer"]
+
+
+def test_what_a_client_may_do():
+    clients = {"editor": {"models": ["bge-m3", "elsewhere"], "rpm_limit": 60, "max_budget": 1.5, "budget_duration": "30d"}, "all": None}
+    assert gateway_config([EMBED], client_keys=clients, known_routes=["elsewhere"])["problems"] == []

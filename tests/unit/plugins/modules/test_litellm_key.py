@@ -112,7 +112,7 @@ def test_a_key_that_was_lost_gives_its_name_back(keeper):
     ("refusal", "says"),
     [
         ((400, {"error": {"message": "No connected db.", "type": "no_db_connection"}}), "No connected db. - keys need LiteLLM's database"),
-        ((500, {"error": {"message": "Database not connected. Connect a database to your proxy"}}), "add db to llm_stack_services"),
+        ((500, {"error": {"message": "Database not connected. Connect a database to your proxy"}}), "is db in llm_stack_services?"),
         ((401, {"error": {"message": "Authentication Error"}}), "answered 401: Authentication Error"),
         ((400, {"detail": {"error": "Unique key aliases across all keys are required."}}), "answered 400: Unique key aliases"),
         ((422, {"detail": "no"}), "answered 422: no"),
