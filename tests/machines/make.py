@@ -4,7 +4,7 @@
 """Make the machines of machines.yml as folders that stand for ``/``: files of /sys, /proc and /etc, and tools that print
 what real ones printed.
 
-    make.py FOLDER      every machine, each in a folder of its own name
+    make.py FOLDER      every machine, each in a folder of its own name, and those of drivers.yml as driver-NAME
 """
 
 from __future__ import annotations
@@ -37,6 +37,43 @@ RECORDED
 def load() -> dict[str, dict]:
     """Return the machines by name."""
     return yaml.safe_load((HERE / "machines.yml").read_text())
+
+
+def load_drivers() -> dict[str, dict]:
+    """Return the machines of drivers.yml by name."""
+    return {name: expand(machine) for name, machine in yaml.safe_load((HERE / "drivers.yml").read_text()).items()}
+
+
+def expand(machine: dict) -> dict:
+    """Return a machine of drivers.yml with its files and tools spelled out, as in machines.yml."""
+    system, kernel = machine["os"], machine["kernel"]
+    files, tools = dict(machine.get("files", {})), dict(machine.get("tools", {}))
+    like = f'ID_LIKE="{system["like"]}"\n' if "like" in system else ""
+    files["/etc/os-release"] = f'NAME="{system["id"]}"\nID={system["id"]}\n{like}VERSION_ID="{system["version"]}"\n'
+    tools["uname"] = [{"asked": "-r -m", "out": f"{kernel} {system.get('machine', 'x86_64')}"}]
+    for release in machine.get("kernels", [kernel]):
+        files[f"/lib/modules/{release}/modules.dep"] = ""
+    if any(card.get("driver") == "nouveau" for card in machine.get("pci", {}).values()):
+        files["/sys/module/nouveau/initstate"] = "live\n"
+    if "loaded" in machine:
+        files["/sys/module/nvidia/version"] = machine["loaded"] + "\n"
+    if "library" in machine:
+        files[f"/usr/lib/x86_64-linux-gnu/nvidia/current/libnvidia-ml.so.{machine['library']}"] = ""
+    if "smi" in machine:
+        out = machine["smi"].get("text") or "\n".join(machine["smi"]["rows"])
+        tools["nvidia-smi"] = [{"asked": "--query-gpu=pci.bus_id", "out": out, "rc": machine["smi"].get("rc", 0)}]
+    if "modules" in machine:
+        tools["modinfo"] = [
+            {"asked": f"-k {release} nvidia", "out": "\n".join(f"{name + ':':16}{value}" for name, value in fields.items())}
+            for release, fields in machine["modules"].items()
+        ]
+    lines = []
+    for name, text in machine.get("packages", {}).items():
+        version, depends = ("6.0", text) if name.startswith("linux-image") else (text, "")
+        lines.append("\t".join((name, version, "installed", "hold" if name in machine.get("held", []) else "install", depends)))
+    tool = "rpm" if "rhel" in system.get("like", "") or system["id"] == "fedora" else "dpkg-query"
+    tools[tool] = [{"asked": "nvidia", "out": "\n".join(lines)}]
+    return {"memory_mib": 64000, **machine, "files": files, "tools": tools}
 
 
 def write(path: Path, text: str, mode: int = 0o644) -> None:
@@ -89,3 +126,5 @@ if __name__ == "__main__":
         sys.exit("usage: make.py FOLDER")
     for name, machine in load().items():
         make(machine, Path(sys.argv[1]) / name)
+    for name, machine in load_drivers().items():
+        make(machine, Path(sys.argv[1]) / f"driver-{name}")

@@ -34,7 +34,7 @@ def test_options_have_types_and_descriptions(role):
     for name, option in load(role, "meta/argument_specs.yml")["argument_specs"]["main"]["options"].items():
         assert option["description"], name
         templated = isinstance(defaults[name], str) and "{{" in defaults[name]
-        assert templated or isinstance(defaults[name], TYPES[option["type"]]), name
+        assert defaults[name] is None or templated or isinstance(defaults[name], TYPES[option["type"]]), name
 
 
 @pytest.mark.parametrize("role", NAMES)

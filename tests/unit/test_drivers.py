@@ -1,0 +1,107 @@
+# Copyright: (c) 2026, the local_llm.fleet contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every machine of tests/machines/drivers.yml gets the right driver: real files and processes, recorded output."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+import yaml
+from ansible_collections.local_llm.fleet.plugins.filter.nvidia_driver_plan import newer, nvidia_driver_plan
+from ansible_collections.local_llm.fleet.plugins.module_utils.gpu import Host
+from ansible_collections.local_llm.fleet.plugins.modules.nvidia_driver_info import (
+    generation,
+    natural,
+    parse_modinfo,
+    parse_packages,
+    parse_units,
+    read,
+)
+
+COLLECTION = Path(__file__).resolve().parents[2]
+DATA = yaml.safe_load((COLLECTION / "roles/nvidia_driver/vars/main.yml").read_text())
+TABLES = DATA["_nvidia_driver_systems"], DATA["_nvidia_driver_packages"]
+SPEC = importlib.util.spec_from_file_location("machines_make", COLLECTION / "tests/machines/make.py")
+machines = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(machines)
+DRIVERS = machines.load_drivers()
+INSTALLED = ("source", "branch", "flavour", "reboot")
+
+
+def reading_of(name, folder, **changes):
+    machines.make({**DRIVERS[name], **changes}, folder)
+    return read(Host(timeout=15, root=str(folder)), [])
+
+
+@pytest.mark.parametrize("name", DRIVERS)
+def test_decision(name, tmp_path):
+    machine, expected = DRIVERS[name], DRIVERS[name]["expect"]
+    plan = nvidia_driver_plan(reading_of(name, tmp_path), *TABLES, machine.get("wishes"))
+    assert plan["action"] == expected["action"], plan
+    assert {key: plan[key] for key in INSTALLED if key in expected} == {key: expected[key] for key in INSTALLED if key in expected}
+    said = "%s: %s" % (plan["reason"], plan["mend"])
+    assert expected.get("says", "") in said
+    assert "has" not in expected or any(expected["has"] in group for group in plan["packages"])
+    assert any(expected["warns"] in line for line in plan["warnings"]) if "warns" in expected else not plan["warnings"]
+    assert (plan["action"] == "refuse") == bool(plan["mend"])
+
+
+def test_there_are_machines_of_every_kind():
+    assert {machine["expect"]["action"] for machine in DRIVERS.values()} == {"none", "install", "load", "reboot", "refuse"}
+    assert len(DRIVERS) >= 12
+
+
+def test_a_module_that_was_not_loaded_asks_for_a_restart(tmp_path):
+    plan = nvidia_driver_plan(
+        reading_of("not-loaded", tmp_path), *TABLES, tried="modprobe: ERROR: could not insert 'nvidia': No such device"
+    )
+    assert (plan["action"], plan["reboot"]) == ("reboot", True)
+    assert "No such device" in plan["reason"]
+
+
+def test_what_must_be_there_first_is_installed_first(tmp_path):
+    plan = nvidia_driver_plan(reading_of("pascal-debian12", tmp_path), *TABLES)
+    assert plan["packages"] == [["nvidia-driver-pinning-580"], ["nvidia-driver-cuda", "nvidia-kernel-dkms", "nvidia-persistenced"]]
+    assert plan["headers"] == [["linux-headers-6.1.0-38-amd64"], ["linux-image-amd64", "linux-headers-amd64"]]
+    assert (plan["repository"], plan["key"]) == ("debian12/x86_64", "3bf863cc.pub")
+
+
+def test_modules_that_are_built_elsewhere_need_no_headers(tmp_path):
+    plan = nvidia_driver_plan(reading_of("turing-ubuntu2204", tmp_path), *TABLES)
+    assert (plan["headers"], plan["repository"]) == ([], None)
+
+
+def test_secure_boot_is_left_to_those_who_ask(tmp_path):
+    reading = reading_of("ada-debian13-secure-boot", tmp_path)
+    assert nvidia_driver_plan(reading, *TABLES, {"secure_boot_ok": True})["action"] == "install"
+
+
+def test_old_cards_get_no_driver_where_there_is_no_machine_for_it(tmp_path):
+    machine = DRIVERS["ada-debian13"]
+    tools = {**machine["tools"], "uname": [{"asked": "-r -m", "out": "6.12.41+deb13-riscv64 riscv64"}]}
+    plan = nvidia_driver_plan(reading_of("ada-debian13", tmp_path, tools=tools), *TABLES)
+    assert plan["action"] == "refuse"
+
+
+@pytest.mark.parametrize(
+    "device, name",
+    # Tesla K80, GTX 750 Ti, GTX 980 Ti, P100, GTX 1080 Ti, V100, T4, GTX 1660, A100, RTX 3090, A10, H100, RTX 3070 Laptop, L4, RTX 5090, GB10
+    [("102d", "older"), ("1380", "maxwell"), ("17c8", "maxwell"), ("15f8", "pascal"), ("1b06", "pascal"), ("1db4", "volta"), ("1eb8", "turing"),
+     ("2184", "turing"), ("20b0", "ampere"), ("2204", "ampere"), ("2236", "ampere"), ("2330", "hopper"), ("24dd", "ampere"), ("27b8", "ada"),
+     ("2b85", "blackwell"), ("2e12", "blackwell"), ("", "older")],
+)  # fmt: skip
+def test_generation(device, name):
+    assert generation(device) == name
+
+
+def test_parts_of_readings():
+    assert sorted(["6.8.0-60-generic", "6.8.0-9-generic"], key=natural) == ["6.8.0-9-generic", "6.8.0-60-generic"]
+    assert newer("580.126.09", "580.95") and not newer("535.261.03", "550") and newer("550.54", "550")
+    assert parse_modinfo("modinfo: ERROR: Module nvidia not found.") is None
+    assert parse_packages("nvidia-smi\t550\tconfig-files\tdeinstall\t\nvim\t9\tinstalled\tinstall\t") == ({}, {})
+    units = parse_units("Id=nvidia-persistenced.service\nLoadState=loaded\nActiveState=active\nUnitFileState=static\n\nId=other\n")
+    assert units["nvidia-persistenced"] == {"exists": True, "enabled": True, "active": True}
+    assert units["nvidia-fabricmanager"]["exists"] is False
