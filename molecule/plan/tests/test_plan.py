@@ -21,6 +21,7 @@ sys.path.insert(0, str(TOP / "collections"))
 from ansible_collections.local_llm.fleet.plugins.filter.plan_text import models_text, skipped_text
 
 MACHINES = make.load()
+DRIVERS = make.load_drivers()
 
 
 def run_plan(inventory, *options, playbook="playbooks/plan.yml"):
@@ -33,7 +34,7 @@ def run_plan(inventory, *options, playbook="playbooks/plan.yml"):
 
 def written():
     """What every machine's container holds that its image does not."""
-    names = [f"machine-{name}" for name in MACHINES]
+    names = [f"machine-{name}" for name in [*MACHINES, *(f"driver-{driver}" for driver in DRIVERS)]]
     return {
         name: set(subprocess.run(["docker", "diff", name], capture_output=True, text=True, check=True).stdout.splitlines())
         for name in names
@@ -57,6 +58,33 @@ def test_plan(planned, name):
     assert expected.get("says", "-") in skipped_text(plan)
     if plan["status"] == "final":
         assert plan["budget"]["mib"] == expected["mib"]
+
+
+@pytest.fixture(scope="module")
+def driven(tmp_path_factory):
+    """One run of the role nvidia_driver in check mode over all its machines: the decisions, and what was added to the machines."""
+    folder, before = tmp_path_factory.mktemp("drivers"), written()
+    run_plan(TOP / "molecule/plan/inventory", "--check", "-e", f"drivers_json={folder}/drivers.json", playbook="molecule/plan/drivers.yml")
+    added = {name: lines - before[name] for name, lines in written().items()}
+    return json.loads((folder / "drivers.json").read_text()), added
+
+
+@pytest.mark.parametrize("name", DRIVERS)
+def test_driver(driven, name):
+    decision, expected = driven[0][f"driver-{name}"], DRIVERS[name]["expect"]
+    plan = decision["result"]
+    for key in ("action", "source", "branch", "flavour", "reboot"):
+        if key in expected:
+            assert plan[key] == expected[key], plan
+    assert "has" not in expected or any(expected["has"] in group for group in plan["packages"])
+    assert (decision["refusal"] != "") == (plan["action"] == "refuse")
+    # A container shows its machine's /proc, so that the kind of a loaded module is not seen there.
+    assert expected.get("in_a_container", expected.get("says", "")) in f"{plan['reason']}: {decision['refusal']}"
+
+
+def test_no_machine_was_written_to_by_the_driver(driven):
+    for lines in driven[1].values():
+        assert [line for line in lines if ".ansible" not in line and line != "C /root"] == []
 
 
 def test_every_machine_has_one_line_on_the_screen(planned):
