@@ -26,6 +26,11 @@ options:
       - Settings that win over what is there.
     type: dict
     default: {}
+  defaults:
+    description:
+      - Settings for keys that are not there. What is there wins, down to the keys of mappings.
+    type: dict
+    default: {}
   log_rotation:
     description:
       - Options of the log driver, for files that do not choose another driver than Docker's own. What is there wins.
@@ -61,7 +66,14 @@ def merge(there, wanted):
     return wanted
 
 
-def daemon_json(text: str, wanted: dict | None = None, log_rotation: dict | None = None) -> dict:
+def fill(there, defaults):
+    """Add to a JSON value what it lacks. Of two values that are no mappings the one that is there stays."""
+    if isinstance(there, dict) and isinstance(defaults, dict):
+        return {**defaults, **{key: fill(value, defaults[key]) if key in defaults else value for key, value in there.items()}}
+    return there
+
+
+def daemon_json(text: str, wanted: dict | None = None, log_rotation: dict | None = None, defaults: dict | None = None) -> dict:
     """Return the settings of a daemon.json with others merged in.
 
     :raises AnsibleFilterError: when the text is not a JSON object. The message is one line for the user.
@@ -72,7 +84,7 @@ def daemon_json(text: str, wanted: dict | None = None, log_rotation: dict | None
         raise AnsibleFilterError("/etc/docker/daemon.json is not JSON and was left as it is; mend it: %s" % error) from error
     if not isinstance(there, dict):
         raise AnsibleFilterError("/etc/docker/daemon.json is not a JSON object and was left as it is; mend it")
-    merged = merge(there, wanted or {})
+    merged = fill(merge(there, wanted or {}), defaults or {})
     driver = merged.get("log-driver", ROTATING_DRIVERS[0])
     if log_rotation and driver in ROTATING_DRIVERS:
         options = merged.get("log-opts")

@@ -61,6 +61,12 @@ options:
     type: list
     elements: str
     default: []
+  packages:
+    description:
+      - Names of packages whose versions are read, from dpkg or rpm.
+    type: list
+    elements: str
+    default: []
   paths:
     description:
       - Folders whose file systems are measured. One that does not exist yet stands for the nearest above it that does.
@@ -262,6 +268,19 @@ docker:
       description: V(iptables) or V(nftables), as far as the Engine tells (from version 28 on); else empty.
       type: str
       sample: ""
+    cdi:
+      description: Whether the Engine hands devices to containers as CDI specifications name them.
+      type: bool
+      sample: true
+    runtimes:
+      description: The names of the runtimes that containers can be run by.
+      type: list
+      elements: str
+      sample: [io.containerd.runc.v2, nvidia, runc]
+    cgroup_driver:
+      description: V(systemd) or V(cgroupfs).
+      type: str
+      sample: systemd
     networks:
       description: Those of O(networks) that are there, with the Compose project that made them.
       type: list
@@ -272,6 +291,39 @@ docker:
       type: list
       elements: str
       sample: [litellm_ollama_data, litellm_postgres_data]
+packages:
+  description: Those of O(packages) that are installed, by name.
+  returned: success
+  type: dict
+  sample: {nvidia-container-toolkit: {version: 1.20.0-1, held: false}}
+  contains:
+    version:
+      description: The package's version.
+      type: str
+      sample: 1.20.0-1
+    held:
+      description: Whether it is held back from upgrades.
+      type: bool
+      sample: false
+cdi:
+  description: The CDI specifications, which say how devices get into containers.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    path:
+      description: The file.
+      type: str
+      sample: /var/run/cdi/nvidia.yaml
+    kind:
+      description: Whose and what kind of devices; empty where it could not be read.
+      type: str
+      sample: nvidia.com/gpu
+    devices:
+      description: The names of the devices.
+      type: list
+      elements: str
+      sample: ["0", GPU-5f2e1c6a-0d3b-4b7e-9a44-1c1d7a2f8e90, all]
 containers:
   description: The project's containers, and those of O(containers).
   returned: success
@@ -391,6 +443,8 @@ EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 (compared with, never bound to)
 PASSED_ON = re.compile(r"^(LITELLM_(MASTER|SALT)_KEY|POSTGRES_PASSWORD|[A-Z0-9_]+_API_KEY)$")
 PROJECT_LABEL = "com.docker.compose.project"
 SERVICE_LABEL = "com.docker.compose.service"
+# Where Docker looks for CDI specifications.
+CDI_FOLDERS = ("/etc/cdi", "/var/run/cdi")
 HASH_LABEL = "com.docker.compose.config-hash"
 
 
@@ -473,6 +527,28 @@ def failure(error: Exception) -> tuple[str, str]:
     if "Tunnel connection failed" in str(cause):
         return "proxy", str(cause)
     return "connection", str(cause)
+
+
+def parse_cdi(text: str) -> tuple[str, list[str]]:
+    """Return kind and device names of a CDI specification, in JSON or in YAML.
+
+    The target need not have a YAML parser. Both ways in which tools write YAML are known: lists indented or not, names in quotes or not.
+    """
+    try:
+        spec = json.loads(text)
+        return str(spec.get("kind", "")), [str(device.get("name", "")) for device in spec.get("devices") or []]
+    except (ValueError, AttributeError):
+        pass
+    kind = re.search(r"^kind: *['\"]?([^'\"\s]+)", text, re.MULTILINE)
+    devices = re.search(r"^devices:\s*\n((?:[ -].*\n?|\s*\n)*)", text, re.MULTILINE)
+    names = re.findall(r"^ {0,4}(?:- +)?name: *['\"]?([^'\"\s]+)", devices.group(1), re.MULTILINE) if devices else []
+    return kind.group(1) if kind else "", names
+
+
+def parse_packages(text: str) -> dict[str, dict[str, t.Any]]:
+    """Parse lines of name, version, status and wanted state, with tabs between them, as dpkg and rpm are asked for them."""
+    rows = [(line.split("\t") + [""] * 4)[:4] for line in text.splitlines()]
+    return {name: {"version": version, "held": wanted == "hold"} for name, version, status, wanted in rows if status == "installed"}
 
 
 class Sources:
@@ -566,6 +642,10 @@ class Reader:
             "data_root": info.get("DockerRootDir") or "",
             "free_mib": self.disk(info["DockerRootDir"])["free_mib"] if info.get("DockerRootDir") else None,
             "firewall_backend": (info.get("FirewallBackend") or {}).get("Driver", ""),
+            # Engines before 25 do not know it, and say nothing about it.
+            "cdi": bool(info.get("CDISpecDirs")),
+            "runtimes": sorted(info.get("Runtimes") or {}),
+            "cgroup_driver": info.get("CgroupDriver") or "",
             "networks": [
                 {"name": name, "project": project}
                 for name, project in (line.split("\t") for line in networks.result())
@@ -640,6 +720,25 @@ class Reader:
                 "sha256": checksum(path) if os.path.isfile(path) else "",
                 "enabled": self.host.run("systemctl", "is-enabled", "--quiet", name)[0] == 0,
             }
+        return found
+
+    def packages(self) -> dict[str, dict[str, t.Any]]:
+        names, dpkg, rpm = self.params["packages"], self.host.find("dpkg-query"), self.host.find("rpm")
+        if names and dpkg:
+            fields = "${Package}\\t${Version}\\t${db:Status-Status}\\t${db:Status-Want}\\n"
+            return parse_packages(self.host.run(dpkg, "--show", "--showformat", fields, *names)[1])
+        if names and rpm:
+            return parse_packages(self.host.run(rpm, "-q", "--queryformat", "%{NAME}\\t%{VERSION}-%{RELEASE}\\tinstalled\\n", *names)[1])
+        return {}
+
+    def cdi(self) -> list[dict[str, t.Any]]:
+        found = []
+        for folder in CDI_FOLDERS:
+            for name in self.host.names(folder):
+                path = "%s/%s" % (folder, name)
+                if name.endswith((".json", ".yaml")):
+                    kind, devices = parse_cdi(self.host.text(path) or "")
+                    found.append({"path": path, "kind": kind, "devices": devices})
         return found
 
     def firewall(self) -> bool | None:
@@ -726,6 +825,8 @@ def read(params: dict[str, t.Any]) -> dict[str, t.Any]:
         "project_dir": mode_of(params["project_dir"]) if os.path.isdir(params["project_dir"]) else None,
         "environment": environment and {"names": sorted(name for name, value in values.items() if value), **environment},
         "firewall": firewall.result(),
+        "packages": reader.packages(),
+        "cdi": reader.cdi(),
         "units": reader.units(),
     }
 
@@ -744,6 +845,7 @@ def main() -> None:
                 "options": {"address": {"type": "str", "required": True}, "port": {"type": "int", "required": True}},
             },
             "units": {"type": "list", "elements": "str", "default": []},
+            "packages": {"type": "list", "elements": "str", "default": []},
             "paths": {"type": "list", "elements": "str", "default": []},
             "sources": {"type": "list", "elements": "str", "default": []},
             "package_sources": {"type": "bool", "default": False},

@@ -73,3 +73,55 @@ def test_any_text_is_merged_or_refused(text):
         assert isinstance(daemon_json(text, {"a": 1}), dict)
     except AnsibleFilterError as error:
         assert "daemon.json" in str(error)
+
+
+# What the container toolkit needs, in every daemon.json that was thought of: nothing that was there is lost or changed.
+TOOLKIT = {
+    "features": {"cdi": True},
+    "runtimes": {"nvidia": {"path": "nvidia-container-runtime"}},
+    "exec-opts": ["native.cgroupdriver=cgroupfs"],
+}
+
+
+@pytest.mark.parametrize(
+    "there",
+    [
+        {},
+        {"debug": True, "labels": ["rack=7"]},
+        {"runtimes": {"crun": {"path": "/usr/bin/crun", "runtimeArgs": ["--debug"]}}},
+        {
+            "runtimes": {"nvidia": {"path": "/opt/nvidia/nvidia-container-runtime", "runtimeArgs": ["--log-level=debug"]}},
+            "default-runtime": "nvidia",
+        },
+        {"features": {"buildkit": True, "containerd-snapshotter": False}},
+        {"features": {"cdi": False}},
+        {"exec-opts": ["native.cgroupdriver=systemd"]},
+        {"log-driver": "journald", "insecure-registries": ["a:5000"], "data-root": "/srv/docker"},
+    ],
+)
+def test_defaults_leave_what_is_there(there):
+    def holds(larger, smaller):
+        if isinstance(smaller, dict):
+            return isinstance(larger, dict) and all(key in larger and holds(larger[key], value) for key, value in smaller.items())
+        return larger == smaller
+
+    merged = daemon_json(json.dumps(there), defaults=TOOLKIT)
+    assert holds(merged, there)
+    assert set(merged) == set(there) | set(TOOLKIT)
+    assert "nvidia" in merged["runtimes"] and "cdi" in merged["features"]
+    assert daemon_json(json.dumps(merged), defaults=TOOLKIT) == merged
+
+
+@pytest.mark.parametrize("text", ["", "\n"])
+def test_defaults_of_an_empty_file(text):
+    assert daemon_json(text, defaults=TOOLKIT) == TOOLKIT
+
+
+@pytest.mark.parametrize("text", ["{,}", "[]", '{"runtimes": ', "null"])
+def test_defaults_of_what_is_no_object(text):
+    with pytest.raises(AnsibleFilterError, match="left as it is"):
+        daemon_json(text, defaults=TOOLKIT)
+
+
+def test_wanted_wins_over_defaults():
+    assert daemon_json("{}", wanted={"features": {"cdi": False}}, defaults=TOOLKIT)["features"] == {"cdi": False}

@@ -154,3 +154,57 @@ def test_files_and_disk(tmp_path):
     assert files["plan.json"]["sha256"].startswith("44136fa355b3678a")
     disk = reader.disk(str(tmp_path / "not" / "there"))
     assert not disk["exists"] and 0 < disk["free_mib"] <= disk["total_mib"]
+
+
+CDI_BY_NVIDIA_CTK = """\
+---
+cdiVersion: 0.5.0
+containerEdits:
+  env:
+  - NVIDIA_VISIBLE_DEVICES=void
+  hooks:
+  - args:
+    - nvidia-cdi-hook
+    - create-symlinks
+    hookName: createContainer
+    path: /usr/bin/nvidia-cdi-hook
+devices:
+- containerEdits:
+    deviceNodes:
+    - path: /dev/nvidia0
+  name: "0"
+- containerEdits:
+    deviceNodes:
+    - path: /dev/nvidia0
+  name: GPU-4cf8db2d-06c0-7d70-1a51-e59b25b2c16c
+- containerEdits:
+    deviceNodes:
+    - path: /dev/nvidia0
+  name: all
+kind: nvidia.com/gpu
+"""
+
+
+@pytest.mark.parametrize(
+    "text, kind, devices",
+    [
+        (CDI_BY_NVIDIA_CTK, "nvidia.com/gpu", ["0", "GPU-4cf8db2d-06c0-7d70-1a51-e59b25b2c16c", "all"]),
+        (
+            'kind: "nvidia.com/gpu"\ndevices:\n  - name: "0:1"\n    containerEdits:\n      env:\n        - A=1\n  - name: all\n',
+            "nvidia.com/gpu",
+            ["0:1", "all"],
+        ),
+        ('{"cdiVersion": "0.6.0", "kind": "amd.com/gpu", "devices": [{"name": "0"}]}', "amd.com/gpu", ["0"]),
+        ('{"kind": "nvidia.com/gpu", "devices": null}', "nvidia.com/gpu", []),
+        ("", "", []),
+        ("[1, 2]", "", []),
+        ("kind: nvidia.com/gpu", "nvidia.com/gpu", []),
+    ],
+)
+def test_parse_cdi(text, kind, devices):
+    assert host_info.parse_cdi(text) == (kind, devices)
+
+
+def test_parse_packages():
+    text = "a\t1.0-1\tinstalled\tinstall\nb\t2\tinstalled\thold\nc\t\tnot-installed\tunknown\nd\t3\tconfig-files\tdeinstall\n"
+    assert host_info.parse_packages(text) == {"a": {"version": "1.0-1", "held": False}, "b": {"version": "2", "held": True}}
