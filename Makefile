@@ -30,7 +30,7 @@ $(VENV)/done: requirements.txt requirements-dev.txt
 
 venv: $(VENV)/done
 
-lab: venv ## Build the practice site on this machine, provision its host, ask it a question
+lab: venv ## Build the practice site on this machine, provision its two hosts, ask both a question
 	@lab/lab.sh up
 
 lab-down: ## Take the practice site away (images and downloads stay)
@@ -66,14 +66,14 @@ lint: venv ## Style, documentation, sanity
 unit: venv ## Unit tests
 	@$(BIN)/pytest -q tests/unit
 
-molecule: venv ## Molecule scenarios: SCENARIO=plan, low_spec (a real stack on a bare host), models (pulls), faults (bad luck); the first two without
+molecule: venv ## Molecule scenarios: SCENARIO=plan, low_spec, high_spec (a real stack on a bare host), models, faults, nvidia_faults, nvidia_debian; the first three without
 	@lab/lab.sh services
-	@$(BIN)/molecule test --no-command-borders $(addprefix -s ,$(or $(SCENARIO),plan low_spec))
+	@$(BIN)/molecule test --no-command-borders $(addprefix -s ,$(or $(SCENARIO),plan low_spec high_spec))
 
 test: lint unit molecule ## What must pass before a change lands
 
-test-all: test ## That, and what takes longer: bad luck (models, faults), the examples, other versions of ansible-core, the installed collection
-	@$(BIN)/molecule test --no-command-borders -s models -s faults
+test-all: test ## That, and what takes longer: bad luck (models, faults, nvidia_faults), Debian's own driver (nvidia_debian), the examples, other versions of ansible-core, the installed collection
+	@$(BIN)/molecule test --no-command-borders -s models -s faults -s nvidia_faults -s nvidia_debian
 	@lab/lab.sh up
 	@examples/run.sh
 	@tests/compat.sh

@@ -246,17 +246,15 @@ up() {
   hosts
   cd "$top"
   step "site.yml over inventories/lab" "$venv/ansible-playbook" -i inventories/lab site.yml
-  local host
-  host=$("$venv/ansible-inventory" -i inventories/lab --graph llm_hosts | sed -n 's/.*|--//p' | grep -v '^@' | head -n 1)
-  step "one more question to $host" "$venv/ansible-playbook" -i inventories/lab playbooks/ask.yml --limit "$host"
+  step "one more question to each tier" "$venv/ansible-playbook" -i inventories/lab playbooks/ask.yml
   cat <<TEXT
 
-All of it took $SECONDS s. The sentence above came from the model, through the gateway. The lab's models are toys that
-know one sentence; engine, gateway and database are real.
+All of it took $SECONDS s. The sentences above came from the models, through each host's gateway: from low1, which has no GPU, and from
+high1, whose card is simulated. The lab's models are toys that know one sentence; engines, gateways and databases are real.
 
-  ask again             make ask INVENTORY=inventories/lab HOST=$host Q='What is a rack?'
-  address and key       make key INVENTORY=inventories/lab HOST=$host
-  a shell on the host   make lab-shell HOST=$host
+  ask again             make ask INVENTORY=inventories/lab HOST=high1 Q='What is a rack?'
+  address and key       make key INVENTORY=inventories/lab HOST=low1
+  a shell on the host   make lab-shell HOST=low1
   away with it          make lab-down
 TEXT
 }

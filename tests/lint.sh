@@ -30,7 +30,7 @@ if ! command -v shellcheck >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-ge
   { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends shellcheck; } >/dev/null 2>&1 || true
 fi
 if command -v shellcheck >/dev/null; then
-  step shellcheck lab/*.sh lab/images/*.sh lab/images/*/*.sh tests/*.sh tests/bench/*.sh examples/*.sh .ci/run
+  step shellcheck lab/*.sh lab/images/*.sh lab/images/*/*.sh lab/images/site/nvidia/{build.sh,load-driver,nvidia-*i,nvidia-ctk,nvidia-container-runtime} tests/*.sh tests/bench/*.sh examples/*.sh .ci/run
 else
   echo '--> shellcheck is not installed: scripts are not checked'
 fi

@@ -37,7 +37,8 @@ if missing "$base" base; then
 fi
 
 for name in host site postgres; do
-  tag=$(recipe "$name" "$base")
+  # The site's packages are for the kernel that runs.
+  tag=$(recipe "$name" "$base$([ "$name" != site ] || uname -r)")
   if missing "$tag" "$name"; then
     build "$tag" "$base" "$here/$name"
   fi
