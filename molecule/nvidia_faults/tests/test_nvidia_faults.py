@@ -167,7 +167,7 @@ def test_the_toolkit_comes_in_spite_of_what_is_there():
         "labels": ["rack=7"],
         **json.loads(sh(FIRST, f"cat {DAEMON}")),
     }
-    sh(FIRST, f"cat >{DAEMON} && systemctl restart docker", text=json.dumps(own))
+    sh(FIRST, f"cat >{DAEMON} && systemctl reset-failed docker; systemctl restart docker", text=json.dumps(own))
     static = "cdiVersion: 0.5.0\nkind: nvidia.com/gpu\ndevices:\n- name: old\n  containerEdits:\n    mounts: [{hostPath: /gone, containerPath: /gone}]\n"
     other = "cdiVersion: 0.5.0\nkind: example.com/device\ndevices:\n- name: mine\n  containerEdits:\n    env: [MINE=1]\n"
     sh(FIRST, "mkdir -p /etc/cdi && cat >/etc/cdi/nvidia.yaml", text=static)
@@ -175,7 +175,7 @@ def test_the_toolkit_comes_in_spite_of_what_is_there():
     before = docker_starts(FIRST)
     done = run(FIRST, options=TOOLKIT)
     assert not done.failed
-    assert done.text.count("RUNNING HANDLER") == 1 and docker_starts(FIRST) != before
+    assert done.text.count("docker_engine : Restart it") == 1 and docker_starts(FIRST) != before
     after = json.loads(sh(FIRST, f"cat {DAEMON}"))
     assert after["features"] == {**own["features"], "cdi": True}
     assert after["runtimes"] == {**own["runtimes"], "nvidia": {"path": "nvidia-container-runtime"}}
@@ -210,14 +210,14 @@ def test_daemon_json_that_is_none():
 def test_cut_before_docker_is_restarted():
     """The file says it all, and the Engine runs without: it is restarted, although the file does not change."""
     kept = sh(FIRST, f"cat {DAEMON}")
-    sh(FIRST, f"echo '{{}}' >{DAEMON}; systemctl restart docker; cat >{DAEMON}", text=kept)
+    sh(FIRST, f"echo '{{}}' >{DAEMON}; systemctl reset-failed docker; systemctl restart docker; cat >{DAEMON}", text=kept)
     done = run(FIRST, options=TOOLKIT)
-    assert not done.failed and "Write daemon.json" not in done.changed and "Restart Docker" in done.text
+    assert not done.failed and "Write daemon.json" not in done.changed and "docker_engine : Restart it" in done.text
     assert run(FIRST, options=TOOLKIT).changed == []
 
 
 def test_daemon_json_empty():
-    sh(FIRST, f": >{DAEMON}; systemctl restart docker")
+    sh(FIRST, f": >{DAEMON}; systemctl reset-failed docker; systemctl restart docker")
     done = run(FIRST, options=["--tags", "nvidia_driver,docker_engine,nvidia_container_toolkit"])
     assert not done.failed
     assert {"features", "runtimes", "registry-mirrors"} <= set(json.loads(sh(FIRST, f"cat {DAEMON}")))
@@ -250,14 +250,14 @@ def test_the_older_way(injection):
 def test_somebody_has_switched_cdi_off():
     """Their word in daemon.json stays, and the GPU is handed out in the older way."""
     settings = json.loads(sh(FIRST, f"cat {DAEMON}"))
-    sh(FIRST, f"cat >{DAEMON} && systemctl restart docker", text=json.dumps({**settings, "features": {"cdi": False}}))
+    sh(FIRST, f"cat >{DAEMON} && systemctl reset-failed docker; systemctl restart docker", text=json.dumps({**settings, "features": {"cdi": False}}))
     done = run(FIRST)
     assert not done.failed
     assert json.loads(sh(FIRST, f"cat {DAEMON}"))["features"] == {"cdi": False}
     (request,) = json.loads(sh(FIRST, "docker inspect -f '{{json .HostConfig.DeviceRequests}}' ollama"))
     assert request["Driver"] == "nvidia"
     assert run(FIRST).changed == []
-    sh(FIRST, f"cat >{DAEMON} && systemctl restart docker", text=json.dumps(settings))
+    sh(FIRST, f"cat >{DAEMON} && systemctl reset-failed docker; systemctl restart docker", text=json.dumps(settings))
     assert not run(FIRST).failed
     until(lambda: UUID in in_container(FIRST), 60, "the GPU did not come back")
 
