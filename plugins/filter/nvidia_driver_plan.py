@@ -114,7 +114,8 @@ class Decision:
         self.ceiling = min((NEEDS[name][1] or "" for name in self.generations if NEEDS[name][1]), default="")
         self.open_serves = all(NEEDS[name][2] for name in self.generations)
         self.proprietary_serves = all(NEEDS[name][3] for name in self.generations)
-        self.flavour = "open" if self.open_serves else "proprietary"
+        # The kinds that serve all cards, the better one first.
+        self.flavours = ["open"] * self.open_serves + ["proprietary"] * self.proprietary_serves
         self.result: dict[str, t.Any] = {
             "action": "none",
             "reason": "",
@@ -270,7 +271,11 @@ class Decision:
             # A distribution without branches has the one driver.
             branches = [wished] if wished in branches or "folder" in entry or entry.get("prebuilt") else []
         good = [one for one in branches if newer(one, self.floor) and (not self.ceiling or newer(self.ceiling, one))]
-        return good[0] if good and self.flavour in entry.get("flavours", ["open", "proprietary"]) else ""
+        return good[0] if good and self.flavour_of(entry) else ""
+
+    def flavour_of(self, entry: dict) -> str:
+        """Return the kind of modules that a source has for the cards; empty where it has none."""
+        return next((name for name in self.flavours if name in entry.get("flavours", self.flavours)), "")
 
     def install(self, reason: str) -> dict[str, t.Any]:
         reading, system = self.reading, system_name(self.reading["system"])
@@ -299,8 +304,8 @@ class Decision:
             reason,
             source=name,
             branch=branch,
-            flavour=self.flavour,
-            packages=self.package_groups(name, branch),
+            flavour=self.flavour_of(entry),
+            packages=self.package_groups(name, branch, self.flavour_of(entry)),
             headers=self.headers(prebuilt),
             repository="%s/%s" % (entry["folder"], machine) if "folder" in entry else None,
             key=entry.get("key"),
@@ -321,14 +326,14 @@ class Decision:
         others = [other for other in here if other != name and self.branch_of(here[other])]
         mend = "set nvidia_driver_source to %s" % others[0] if others else WITHOUT + ", or use a system that has one"
         kind = "%s/%s" % (name, self.reading["system"]["machine"])
-        wanted = "%s GPUs need a driver with %s modules of branch %s" % (self.generations[0], self.flavour, wants)
+        wanted = "%s GPUs need a driver with %s modules of branch %s" % (self.generations[0], " or ".join(self.flavours), wants)
         return self.refuse("%s, and %s has %s from %s" % (wanted, system, has, kind), mend)
 
-    def package_groups(self, name: str, branch: str) -> list[list[str]]:
+    def package_groups(self, name: str, branch: str, flavour: str) -> list[list[str]]:
         """Return the packages in the groups in which they are installed: what pins a branch must be there before what it pins."""
         reading = self.reading
         table = self.packages[name][system_name(reading["system"]).split()[0]]
-        groups = [table.get("first", []), table[self.flavour] + (table.get("switches", []) if reading["switches"] else [])]
+        groups = [table.get("first", []), table[flavour] + (table.get("switches", []) if reading["switches"] else [])]
         values = {"branch": branch, "kernel": reading["kernel"]["release"], "modules": self.kernel_kind()}
         return [[package.format(**values) for package in group] for group in groups if group]
 

@@ -250,7 +250,11 @@ def test_the_older_way(injection):
 def test_somebody_has_switched_cdi_off():
     """Their word in daemon.json stays, and the GPU is handed out in the older way."""
     settings = json.loads(sh(FIRST, f"cat {DAEMON}"))
-    sh(FIRST, f"cat >{DAEMON} && systemctl reset-failed docker; systemctl restart docker", text=json.dumps({**settings, "features": {"cdi": False}}))
+    sh(
+        FIRST,
+        f"cat >{DAEMON} && systemctl reset-failed docker; systemctl restart docker",
+        text=json.dumps({**settings, "features": {"cdi": False}}),
+    )
     done = run(FIRST)
     assert not done.failed
     assert json.loads(sh(FIRST, f"cat {DAEMON}"))["features"] == {"cdi": False}
