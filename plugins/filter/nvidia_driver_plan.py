@@ -86,6 +86,10 @@ FOREIGN = {
     "tegra": "the driver of a Jetson comes with JetPack",
     "dgx": "the driver of a DGX comes with DGX OS",
 }
+# What a driver is made of, among NVIDIA's packages.
+PACKAGES_OF_A_DRIVER = re.compile(
+    r"^(nvidia-(driver|headless|open|kernel|dkms|utils|smi|tesla)|cuda-drivers|kmod-nvidia|linux-modules-nvidia)"
+)
 WITHOUT = "set model_plan_tier to cpu and nvidia_driver_state to unmanaged"
 
 
@@ -164,7 +168,7 @@ class Decision:
 
     def working(self) -> dict[str, t.Any] | None:
         """What to do where nvidia-smi shows GPUs."""
-        reading, version = self.reading, self.reading["loaded"]["version"]
+        reading, version = self.reading, self.reading["smi"]["version"] or self.reading["loaded"]["version"]
         if reading["smi"]["status"] != 0 or not reading["smi"]["gpus"]:
             return None
         unfit = self.unfit(version, None)
@@ -176,6 +180,10 @@ class Decision:
             warnings.append("the newest kernel, %s, has no NVIDIA module: the GPU will be gone after the next restart" % newest)
         if reading["smi"]["gpus"] < len(self.cards):
             warnings.append("nvidia-smi shows %d of %d GPUs" % (reading["smi"]["gpus"], len(self.cards)))
+        if reading["switches"] and not reading["units"]["nvidia-fabricmanager"]["exists"]:
+            warnings.append(
+                "the machine has NVSwitches and no Fabric Manager, without which nothing computes: install nvidia-fabricmanager"
+            )
         return self.say("none", "the driver %s works" % version, version=version, warnings=warnings)
 
     def lost(self) -> dict[str, t.Any] | None:
@@ -197,14 +205,35 @@ class Decision:
     def loaded(self, on_disk: dict | None) -> dict[str, t.Any]:
         """What to do where a driver is loaded, and does not work."""
         reading, version = self.reading, self.reading["loaded"]["version"]
-        others = [other for other in (reading["library"], on_disk and on_disk["version"]) if other and other != version]
-        if others:
-            return self.restart("the driver %s is loaded, and %s is on disk" % (version, others[0]), others[0])
+        newest = reading["modules"].get((reading["kernel"]["installed"] or [""])[-1])
+        for module in (on_disk, newest):
+            if module and module["version"] != version:
+                return self.restart("the driver %s is loaded, and %s is on disk" % (version, module["version"]), module["version"])
+        if on_disk and reading["loaded"]["open"] not in (None, on_disk["open"]) and self.serves(on_disk["open"]):
+            return self.restart("the driver %s is loaded, and its other kind is on disk, which serves the GPUs" % version, version)
+        if reading["library"] != version and not reading["kernel"]["installed"]:
+            return self.refuse(
+                "the driver %s is loaded by a kernel that is not this system's, and its library is %s"
+                % (version, reading["library"] or "missing"),
+                "install the libraries and nvidia-smi of exactly this version in the container, or %s" % WITHOUT,
+            )
+        if reading["library"] and reading["library"] != version:
+            return self.refuse(
+                "the driver %s is loaded and on disk, and its library is %s" % (version, reading["library"]),
+                "an upgrade was not finished: `dpkg --configure -a && apt-get -f install` (or `dnf distro-sync`) ends it",
+            )
         unfit = self.unfit(version, reading["loaded"]["open"])
         if unfit:
             return self.replace(unfit)
         if reading["smi"]["status"] is None and not reading["smi"]["text"]:
-            return self.install("the driver %s is loaded, and its tools are not installed" % version)
+            return self.replace(
+                "the driver %s is loaded, and nvidia-smi is not installed" % version, "install nvidia-smi of this version, or "
+            )
+        if reading["smi"]["status"] is None:
+            return self.refuse(
+                "the driver %s is loaded, and nvidia-smi gives no answer in time" % version,
+                "raise nvidia_driver_probe_timeout where the first answer takes long; else `dmesg | grep -i nvrm` says why it hangs",
+            )
         return self.refuse(
             "the driver %s is loaded, and nvidia-smi fails: %s" % (version, reading["smi"]["text"]),
             "`dmesg | grep -i nvrm` says why; a restart of the machine mends what a crash has left",
@@ -220,7 +249,17 @@ class Decision:
         if waiting and newer(waiting["version"], self.floor):
             found = (waiting["version"], newest, reading["kernel"]["release"])
             return self.restart("the driver %s is there for the kernel %s, and %s runs" % found, waiting["version"])
-        return self.install("the driver is not installed")
+        return self.install_or_replace()
+
+    def install_or_replace(self) -> dict[str, t.Any]:
+        """What to do where there is no module of NVIDIA's. Packages of the driver that is to come are installed once more; those of
+        another one are somebody's choice."""
+        plan = self.install("the driver is not installed")
+        there = [name for name in self.reading["packages"] if PACKAGES_OF_A_DRIVER.search(name)]
+        coming = [package for group in plan["packages"] for package in group]
+        if plan["action"] == "install" and there and not set(there) & set(coming):
+            return self.replace("%s is installed, and has no module for the kernel %s" % (there[0], self.reading["kernel"]["release"]))
+        return plan
 
     def to_be_loaded(self, version: str, on_disk: dict) -> dict[str, t.Any]:
         """What to do where the running kernel's modules are on disk."""
@@ -232,6 +271,12 @@ class Decision:
             return self.unsigned("the modules are %s" % ("signed by %s" % on_disk["signer"] if on_disk["signer"] else "not signed"))
         if reading["nouveau"]["loaded"]:
             return self.restart("nouveau has the GPU, and the driver %s is on disk" % version, version)
+        if self.tried and not on_disk["fresh"]:
+            return self.refuse(
+                "the driver %s is on disk since before the machine was started, and the kernel does not load it: %s"
+                % (version, self.tried),
+                "`dmesg | tail` says why",
+            )
         if self.tried:
             return self.restart("the driver %s is on disk, and the kernel did not load it: %s" % (version, self.tried), version)
         return self.say("load", "the driver %s is on disk, and not loaded" % version, version=version)
@@ -239,17 +284,20 @@ class Decision:
     def restart(self, reason: str, version: str) -> dict[str, t.Any]:
         return self.say("reboot", reason, reboot=True, version=version)
 
-    def replace(self, reason: str) -> dict[str, t.Any]:
+    def replace(self, reason: str, otherwise: str = "") -> dict[str, t.Any]:
         """Install over a driver that is there, at the user's word."""
         if self.wishes.get("replace"):
             return self.install(reason)
-        return self.refuse(reason, "set nvidia_driver_replace to true to have it replaced")
+        return self.refuse(reason, otherwise + "set nvidia_driver_replace to true to have it replaced")
 
     def unsigned(self, what: str) -> dict[str, t.Any]:
         return self.refuse(
             "Secure Boot is on, and %s" % what,
             "enrol the key that DKMS signs with (mokutil --import; asked for at the console at the next start), or turn Secure Boot off "
-            "in the firmware, or set nvidia_driver_secure_boot_ok to true to install first and enrol then",
+            "in the firmware"
+            + (
+                "" if self.wishes.get("secure_boot_ok") else ", or set nvidia_driver_secure_boot_ok to true to install first and enrol then"
+            ),
         )
 
     def source(self) -> tuple[str, dict[str, t.Any], dict[str, t.Any]]:
@@ -259,8 +307,10 @@ class Decision:
         if name == "auto":
             prebuilt = here.get("distribution", {}).get("prebuilt")
             name = "distribution" if prebuilt or "nvidia" not in here else "nvidia"
-            if name == "nvidia" and not self.branch_of(here["nvidia"]) and self.branch_of(here.get("distribution", {})):
-                name = "distribution"  # the one that still has a driver for old cards
+            own = self.branch_of(here.get("distribution", {}))
+            wished = str(self.wishes.get("branch") or "auto")
+            if name == "nvidia" and own and (not self.branch_of(here["nvidia"]) or own == wished):
+                name = "distribution"  # the one that still has a driver for old cards, or the branch that is asked for
         return name, here.get(name, {}), here
 
     def branch_of(self, entry: dict) -> str:
@@ -283,8 +333,7 @@ class Decision:
         if not here:
             return self.refuse(
                 "%s, and %s is none of %s" % (reason, system, ", ".join(self.systems)),
-                "install NVIDIA's driver %s or newer yourself, or set model_plan_tier to cpu and nvidia_driver_state to unmanaged"
-                % self.floor,
+                "install NVIDIA's driver %s or newer yourself, or %s" % (self.floor, WITHOUT),
             )
         branch = self.branch_of(entry)
         machine = entry.get("machines", {}).get(reading["system"]["machine"], reading["system"]["machine"] if "folder" not in entry else "")
@@ -334,8 +383,14 @@ class Decision:
         reading = self.reading
         table = self.packages[name][system_name(reading["system"]).split()[0]]
         groups = [table.get("first", []), table[flavour] + (table.get("switches", []) if reading["switches"] else [])]
-        values = {"branch": branch, "kernel": reading["kernel"]["release"], "modules": self.kernel_kind()}
-        return [[package.format(**values) for package in group] for group in groups if group]
+        kind = self.kernel_kind()
+        # Virtual machines' kernels are the ordinary ones without further modules.
+        values = {"branch": branch, "kernel": reading["kernel"]["release"], "modules": re.sub("^virtual", "generic", kind)}
+        packages = [[package.format(**values) for package in group] for group in groups if group]
+        if any("{modules}" in package for package in table[flavour]) and "linux-image-" + kind in reading["kernel"]["metapackages"]:
+            # Modules may come with a newer kernel, which must then come as a whole.
+            packages[-1].insert(0, "linux-image-" + kind)
+        return packages
 
     def headers(self, prebuilt: bool) -> list[list[str]]:
         """Return what brings the headers that modules are built with: those of the running kernel, or else a newer kernel with its own."""
@@ -343,9 +398,12 @@ class Decision:
         if prebuilt or system.startswith("RedHat"):
             return []
         kind = self.kernel_kind()
-        if kind == self.reading["kernel"]["release"]:
+        known = kind != self.reading["kernel"]["release"]
+        if not known:
             kind = {"x86_64": "amd64", "aarch64": "arm64"}.get(self.reading["system"]["machine"], kind)
-        return [["linux-headers-" + self.reading["kernel"]["release"]], ["linux-image-" + kind, "linux-headers-" + kind]]
+        own = ["linux-headers-" + self.reading["kernel"]["release"]]
+        # Those of the kernels to come, too, where the system gets its kernels that way.
+        return [own + ["linux-headers-" + kind] * known, ["linux-image-" + kind, "linux-headers-" + kind]]
 
     def kernel_kind(self) -> str:
         """Return what follows ``linux-image-`` in the metapackage that brought the running kernel: ``generic-hwe-24.04``, ``amd64``.

@@ -173,7 +173,11 @@ modules:
       description: Who signed them; empty when nobody did.
       type: str
       sample: DKMS module signing key
-  sample: {6.12.41+deb13-amd64: {version: 580.126.09, open: true, signer: DKMS module signing key}}
+    fresh:
+      description: Whether they came onto the disk after the machine was started.
+      type: bool
+      sample: false
+  sample: {6.12.41+deb13-amd64: {version: 580.126.09, open: true, signer: DKMS module signing key, fresh: false}}
 library:
   description: The version of the driver's library C(libnvidia-ml) on disk. V(none) where there is none.
   returned: success
@@ -192,11 +196,15 @@ smi:
       description: How many GPUs it shows.
       type: int
       sample: 1
+    version:
+      description: The driver's version. V(none) when it shows no GPU.
+      type: str
+      sample: 580.126.09
     text:
       description: What else it says, in one line.
       type: str
       sample: ""
-  sample: {status: 0, gpus: 1, text: ""}
+  sample: {status: 0, gpus: 1, version: 580.126.09, text: ""}
 nouveau:
   description: The driver that comes with the kernel.
   returned: success
@@ -226,7 +234,7 @@ secure_boot:
       sample: false
   sample: {enabled: false, enrolled: false}
 packages:
-  description: NVIDIA's packages that are installed, by name.
+  description: The packages of NVIDIA's driver that are installed, by name; not those for containers, kernels or computing.
   returned: success
   type: dict
   contains:
@@ -239,6 +247,12 @@ packages:
       type: bool
       sample: false
   sample: {nvidia-driver-cuda: {version: 580.126.09-1, held: false}}
+dnf_excludes:
+  description: Which packages automatic upgrades of the RHEL family leave out. V(none) where there are none of that kind.
+  returned: success
+  type: list
+  elements: str
+  sample: null
 runfile:
   description: Whether the driver was installed by NVIDIA's own installer, and not by packages.
   returned: success
@@ -278,7 +292,9 @@ files:
 """
 
 import hashlib
+import os
 import re
+import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
@@ -288,6 +304,13 @@ from ansible_collections.local_llm.fleet.plugins.module_utils.gpu.nvidia import 
 SECURE_BOOT = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
 # Where DKMS keeps the key that it signs with: Debian's and Ubuntu's, and the RHEL family's.
 MOK_KEYS = ("/var/lib/shim-signed/mok/MOK.der", "/var/lib/dkms/mok.pub", "/var/lib/dkms/mok.der")
+AUTOMATIC = "/etc/dnf/automatic.conf"
+# Packages that have NVIDIA's name and are no driver: kernels for its machines, JetPack, what containers and computing need, and the
+# firmware that nouveau takes.
+NO_DRIVERS = re.compile(
+    r"^linux-(?!(modules|objects|signatures)-nvidia)|container|^nvidia-(l4t|cuda|cudnn|docker|jetpack|nsight|nccl|tensorrt)"
+    r"|^firmware-nvidia-graphics|^nvidia-gpu-firmware"
+)
 LIBRARY_FOLDERS = ("/usr/lib/{machine}-linux-gnu", "/usr/lib/{machine}-linux-gnu/nvidia/current", "/usr/lib64", "/usr/lib")
 UNITS = ("nvidia-persistenced", "nvidia-fabricmanager")
 # PCI device numbers: the first one of each run of numbers, and the generation that it is of (from the PCI ID database).
@@ -336,7 +359,7 @@ def parse_packages(text: str) -> tuple[dict[str, dict[str, t.Any]], dict[str, st
         name, version, status, wanted, depends = (line.split("\t") + [""] * 5)[:5]
         if status != "installed" or not version:
             continue
-        if re.search(r"nvidia|^libcuda(1|debugger)|^cuda-(drivers|keyring)", name):
+        if re.search(r"nvidia|^libcuda(1|debugger)|^cuda-drivers", name) and not NO_DRIVERS.search(name):
             packages[name] = {"version": version, "held": wanted == "hold"}
         match = re.match(r"^linux-image-(?![0-9])", name) and re.search(r"\b(linux-image-(?:unsigned-)?[0-9][^ ,(]*)", depends)
         if match:
@@ -351,7 +374,12 @@ def parse_modinfo(text: str) -> dict[str, t.Any] | None:
         fields.setdefault(name, value.strip())
     if not fields.get("version"):
         return None
-    return {"version": fields["version"], "open": fields.get("license", "").upper() != "NVIDIA", "signer": fields.get("signer", "")}
+    return {
+        "version": fields["version"],
+        "open": fields.get("license", "").upper() != "NVIDIA",
+        "signer": fields.get("signer", ""),
+        "filename": fields.get("filename", ""),
+    }
 
 
 def parse_units(text: str) -> dict[str, dict[str, bool]]:
@@ -415,12 +443,12 @@ def library(host: Host, machine: str) -> str | None:
 def smi(host: Host) -> dict[str, t.Any]:
     tool = host.find("nvidia-smi", WSL_FOLDER)
     if not tool:
-        return {"status": None, "gpus": 0, "text": ""}
+        return {"status": None, "gpus": 0, "version": None, "text": ""}
     status, out, err = host.run(tool, "--query-gpu=pci.bus_id,driver_version", "--format=csv,noheader")
     rows = [line for line in out.splitlines() if pci_address(line.split(",")[0])]
     rest = "\n".join(line for line in (err + "\n" + out).splitlines() if line not in rows)
     text = "no answer within %g s" % host.timeout if status is None else first_line(rest) if rest.strip() else ""
-    return {"status": status, "gpus": len(rows), "text": text}
+    return {"status": status, "gpus": len(rows), "version": rows[0].split(",")[-1].strip() if rows else None, "text": text}
 
 
 def nouveau(host: Host, found: list[dict[str, t.Any]]) -> dict[str, bool]:
@@ -459,11 +487,14 @@ def package_list(host: Host) -> str:
 def modules(host: Host, releases: list[str]) -> dict[str, dict[str, t.Any]]:
     """Return what is known of NVIDIA's module for each kernel. Debian names it nvidia-current."""
     tool, found = host.find("modinfo"), {}
+    started = re.search(r"^btime ([0-9]+)$", host.text("/proc/stat") or "", re.MULTILINE)
     for release in releases if tool else []:
         for name in ("nvidia", "nvidia-current"):
             known = parse_modinfo(host.run(tool, "-k", release, name)[1])
             if known:
-                found[release] = known
+                written = os.stat(host.path(known["filename"])).st_mtime if os.path.exists(host.path(known["filename"])) else time.time()
+                found[release] = {key: value for key, value in known.items() if key != "filename"}
+                found[release]["fresh"] = not started or written > int(started.group(1))
                 break
     return found
 
@@ -471,6 +502,12 @@ def modules(host: Host, releases: list[str]) -> dict[str, dict[str, t.Any]]:
 def dkms(host: Host) -> list[str]:
     tool = host.find("dkms")
     return [line for line in host.run(tool, "status")[1].splitlines() if line.startswith("nvidia")] if tool else []
+
+
+def dnf_excludes(host: Host) -> list[str] | None:
+    text = host.text(AUTOMATIC)
+    match = re.search(r"^\s*excludepkgs\s*=\s*(.*)$", text or "", re.MULTILINE)
+    return None if text is None else [name for name in re.split(r"[,\s]+", match.group(1)) if name] if match else []
 
 
 def checksum(host: Host, path: str) -> str:
@@ -511,6 +548,7 @@ def read(host: Host, files: list[str]) -> dict[str, t.Any]:
         "nouveau": nouveau(host, found),
         "secure_boot": secure_boot(host),
         "packages": packages,
+        "dnf_excludes": dnf_excludes(host),
         "runfile": host.find("nvidia-uninstall") is not None,
         "dkms": dkms(host),
         "units": units(host),

@@ -62,10 +62,47 @@ def test_a_module_that_was_not_loaded_asks_for_a_restart(tmp_path):
     assert "No such device" in plan["reason"]
 
 
+def test_a_module_that_no_restart_will_load(tmp_path):
+    reading = reading_of("not-loaded", tmp_path)
+    for known in reading["modules"].values():
+        known["fresh"] = False
+    plan = nvidia_driver_plan(reading, *TABLES, tried="modprobe: ERROR: could not insert 'nvidia': Key was rejected by service")
+    assert plan["action"] == "refuse" and "Key was rejected" in plan["reason"]
+
+
+def test_the_right_kind_of_the_same_version_waits_for_a_restart(tmp_path):
+    reading = reading_of("blackwell-wrong-kind", tmp_path)
+    reading["modules"]["6.8.0-60-generic"]["open"] = True
+    assert nvidia_driver_plan(reading, *TABLES)["action"] == "reboot"
+
+
+def test_secure_boot_is_not_asked_for_twice(tmp_path):
+    plan = nvidia_driver_plan(reading_of("unsigned-modules", tmp_path), *TABLES, {"secure_boot_ok": True})
+    assert plan["action"] == "refuse" and "nvidia_driver_secure_boot_ok" not in plan["mend"]
+
+
+@pytest.mark.parametrize(
+    "name", ["linux-image-nvidia-64k", "linux-modules-6.8.0-1028-nvidia-64k", "nvidia-l4t-core", "nvidia-cuda-toolkit", "nvidia-docker2",
+             "nvidia-container-toolkit", "libnvidia-container1", "firmware-nvidia-graphics", "cuda-keyring", "cuda-toolkit-13-0"],
+)  # fmt: skip
+def test_packages_that_are_no_driver(name):
+    assert parse_packages("%s\t1\tinstalled\tinstall\t" % name)[0] == {}
+
+
+@pytest.mark.parametrize(
+    "name", ["nvidia-driver-580", "libnvidia-ml1", "libcuda1", "linux-modules-nvidia-580-server-open-6.8.0-60-generic", "kmod-nvidia-open-dkms",
+             "cuda-drivers-580", "linux-objects-nvidia-580-server-6.8.0-60-generic", "firmware-nvidia-gsp", "xserver-xorg-video-nvidia-580"],
+)  # fmt: skip
+def test_packages_of_a_driver(name):
+    assert list(parse_packages("%s\t1\tinstalled\tinstall\t" % name)[0]) == [name]
+
+
 def test_what_must_be_there_first_is_installed_first(tmp_path):
     plan = nvidia_driver_plan(reading_of("pascal-debian12", tmp_path), *TABLES)
     assert plan["packages"] == [["nvidia-driver-pinning-580"], ["nvidia-driver-cuda", "nvidia-kernel-dkms", "nvidia-persistenced"]]
     assert plan["headers"] == [["linux-headers-6.1.0-38-amd64"], ["linux-image-amd64", "linux-headers-amd64"]]
+    with_kernels = nvidia_driver_plan(reading_of("ada-debian13", tmp_path / "other"), *TABLES)
+    assert with_kernels["headers"][0] == ["linux-headers-6.12.41+deb13-amd64", "linux-headers-amd64"]
     assert (plan["repository"], plan["key"]) == ("debian12/x86_64", "3bf863cc.pub")
 
 

@@ -76,10 +76,11 @@ def test_restart_without_a_word_about_it():
     assert "nvidia-driver-cuda" in packages(FIRST)
 
 
-def test_restart_refused():
-    """The other hosts go on; this one is left, and nothing fails."""
+@pytest.mark.parametrize("word", [False, "false", "no"])
+def test_restart_refused(word):
+    """The other hosts go on; this one is left, and nothing fails. On a command line the word is a text."""
     before = starts(FIRST)
-    done = run(FIRST, {"nvidia_driver_reboot_ok": False})
+    done = run(FIRST, {"nvidia_driver_reboot_ok": word})
     assert (done.failed, done.changed, starts(FIRST)) == (False, [], before)
     assert "nvidia_driver_reboot_ok is false" in done.text
     assert "docker_engine : Install" not in done.text
@@ -279,6 +280,7 @@ def test_removal():
     extra = {"nvidia_driver_state": "absent", "nvidia_container_toolkit_state": "absent"}
     options = ["--tags", "nvidia_driver,nvidia_container_toolkit"]
     assert not run(SECOND, options=["--tags", "nvidia_driver,docker_engine,nvidia_container_toolkit"]).failed
+    sh(SECOND, f"sed -i '1 a\\  \"default-runtime\": \"nvidia\",' {DAEMON}; systemctl reset-failed docker; systemctl restart docker")
     before = packages(SECOND)
     assert not run(SECOND, extra, options=[*options, "--check"]).failed
     assert packages(SECOND) == before
@@ -288,4 +290,5 @@ def test_removal():
         SECOND, f"ls /etc/apt/sources.list.d /etc/apt/keyrings /etc/apt/apt.conf.d /etc/modprobe.d /var/run/cdi; cat {DAEMON}"
     )
     assert sh(SECOND, "ls /sys/module").strip() == "", "the module is still loaded"
+    sh(SECOND, "systemctl reset-failed docker; systemctl restart docker")
     assert run(SECOND, extra, options=options).changed == []
