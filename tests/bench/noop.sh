@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Seconds of a site.yml that has nothing to do, beside what a person would type for the same on the host itself: bring the
-# project up, pull the models that are there, ask one question. Both against low1 of the lab, in turns, because machines
+# project up, pull the models that are there, ask one question. Both against low1 of the lab (and site.yml against high1), in turns, because machines
 # are noisy: compare the ratio, not the seconds. Run through `make bench`. With PEER=COMMAND a third takes its turns: another
 # project's playbook that does the same, as in PEER='.venv/bin/ansible-playbook -i ~/peer/inventory ~/peer/site.yml'.
 set -euo pipefail
@@ -10,8 +10,12 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 site() {
-  .venv/bin/ansible-playbook -i inventories/lab site.yml >"$work/log" || { tail -n 20 "$work/log" >&2; exit 1; }
+  .venv/bin/ansible-playbook -i inventories/lab site.yml --limit "${1:-low1}" >"$work/log" || { tail -n 20 "$work/log" >&2; exit 1; }
   grep -q 'changed=0 ' "$work/log" || { echo 'bench: this run was no no-op; run make lab first' >&2; exit 1; }
+}
+
+with_gpu() {
+  site high1
 }
 
 peer() {
@@ -53,17 +57,21 @@ median() {
 }
 
 site # warms all
+with_gpu
 [ -z "${PEER:-}" ] || peer
 for _ in $(seq "$rounds"); do
   seconds site >>"$work/site"
   seconds by_hand >>"$work/hand"
+  seconds with_gpu >>"$work/gpu"
   [ -z "${PEER:-}" ] || seconds peer >>"$work/peer"
 done
+site
 tasks=$(sed -n 's/.*ok=\([0-9]*\).*skipped=\([0-9]*\).*/\1 \2/p' "$work/log" | awk '{print $1 + $2}')
 site_ms=$(median "$work/site")
 hand_ms=$(median "$work/hand")
 awk -v site="$site_ms" -v hand="$hand_ms" -v tasks="$tasks" -v rounds="$rounds" 'BEGIN {
   printf "no-op of one host, median of %d: site.yml %.1f s (%d tasks), by hand %.1f s, ratio %.1f\n", rounds, site / 1000, tasks, hand / 1000, site / hand }'
+awk -v site="$site_ms" -v gpu="$(median "$work/gpu")" 'BEGIN { printf "the same of a host with a GPU %.1f s, ratio %.2f\n", gpu / 1000, gpu / site }'
 if [ -n "${PEER:-}" ]; then
   awk -v site="$site_ms" -v peer="$(median "$work/peer")" 'BEGIN { printf "the peer %.1f s, ratio of site.yml to it %.1f\n", peer / 1000, site / peer }'
   sed -n '/^PLAY RECAP/,$p' "$work/peer.log" | tail -n +2
