@@ -280,7 +280,7 @@ def test_removal():
     extra = {"nvidia_driver_state": "absent", "nvidia_container_toolkit_state": "absent"}
     options = ["--tags", "nvidia_driver,nvidia_container_toolkit"]
     assert not run(SECOND, options=["--tags", "nvidia_driver,docker_engine,nvidia_container_toolkit"]).failed
-    sh(SECOND, f"sed -i '1 a\\  \"default-runtime\": \"nvidia\",' {DAEMON}; systemctl reset-failed docker; systemctl restart docker")
+    sh(SECOND, f'sed -i \'1 a\\  "default-runtime": "nvidia",\' {DAEMON}; systemctl reset-failed docker; systemctl restart docker')
     before = packages(SECOND)
     assert not run(SECOND, extra, options=[*options, "--check"]).failed
     assert packages(SECOND) == before
