@@ -42,7 +42,9 @@ for core in "${versions[@]}"; do
   play "$core" site
   [ "$(grep -c 'answered in' "$work/log")" = 2 ] || { cat "$work/log"; echo "compat: not two answers under ansible-core $core" >&2; exit 1; }
   play "$core" plan -e '{"model_plan_add": ["bge-m3"], "model_plan_num_parallel": "2"}'
-  [ "$(grep -cE 'tinyllama@2k bge-m3|gpt-oss:20b@' "$work/log")" = 2 ] || { cat "$work/log"; echo "compat: no plan under ansible-core $core" >&2; exit 1; }
+  for plan in 'tinyllama@2k bge-m3' 'gpt-oss:20b@'; do
+    grep -q "$plan" "$work/log" || { cat "$work/log"; echo "compat: no plan under ansible-core $core" >&2; exit 1; }
+  done
   play "$core" site
   ! grep -E ' (changed|failed|unreachable)=[1-9]' "$work/log" || { tail -n 3 "$work/log"; echo "compat: the second run under ansible-core $core changed something" >&2; exit 1; }
   ! grep -iE 'deprecat' "$work/log" || { echo "compat: ansible-core $core warns of what it will drop" >&2; exit 1; }
