@@ -150,7 +150,9 @@ class Decision:
         return is_open is None or (self.open_serves if is_open else self.proprietary_serves)
 
     def make(self) -> dict[str, t.Any]:
-        reading = self.reading
+        reading, wished = self.reading, str(self.wishes.get("branch") or "auto")
+        if not re.match("^(auto|[0-9]+)$", wished):
+            return self.refuse("nvidia_driver_branch is %s" % wished, "set it to a number such as 580, or to auto")
         if reading["platform"] in FOREIGN:
             return self.say("none", FOREIGN[reading["platform"]])
         if not self.cards:
@@ -184,6 +186,9 @@ class Decision:
             warnings.append(
                 "the machine has NVSwitches and no Fabric Manager, without which nothing computes: install nvidia-fabricmanager"
             )
+        wished = str(self.wishes.get("branch") or "auto")
+        if wished not in ("auto", str(version).split(".", maxsplit=1)[0]):
+            warnings.append("nvidia_driver_branch is %s, which is for drivers that are installed anew: the one that works stays" % wished)
         return self.say("none", "the driver %s works" % version, version=version, warnings=warnings)
 
     def lost(self) -> dict[str, t.Any] | None:

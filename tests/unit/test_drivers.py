@@ -76,6 +76,16 @@ def test_the_right_kind_of_the_same_version_waits_for_a_restart(tmp_path):
     assert nvidia_driver_plan(reading, *TABLES)["action"] == "reboot"
 
 
+def test_a_branch_is_a_number(tmp_path):
+    plan = nvidia_driver_plan(reading_of("no-card", tmp_path), *TABLES, {"branch": "latest"})
+    assert plan["action"] == "refuse" and plan["reason"] == "nvidia_driver_branch is latest"
+
+
+def test_a_branch_is_for_drivers_to_come(tmp_path):
+    plan = nvidia_driver_plan(reading_of("good", tmp_path), *TABLES, {"branch": 580})
+    assert plan["action"] == "none" and "nvidia_driver_branch is 580" in plan["warnings"][0]
+
+
 def test_secure_boot_is_not_asked_for_twice(tmp_path):
     plan = nvidia_driver_plan(reading_of("unsigned-modules", tmp_path), *TABLES, {"secure_boot_ok": True})
     assert plan["action"] == "refuse" and "nvidia_driver_secure_boot_ok" not in plan["mend"]

@@ -66,6 +66,14 @@ def test_driver_repository_unreachable():
     assert packages(FIRST) == ""
 
 
+def test_a_branch_that_the_repository_does_not_have():
+    """Nothing is installed, and above all nothing without what pins it."""
+    done = run(FIRST, {"nvidia_driver_branch": "999"}, options=DRIVER)
+    assert done.failed and "Install the driver with apt" not in done.changed
+    assert "nvidia-driver-pinning-999: no source of the host has that" in done.message and "nvidia_driver_branch" in done.message
+    assert packages(FIRST) == ""
+
+
 def test_restart_without_a_word_about_it():
     """Nobody has said whether the host may be restarted: it is told, once the driver waits for that."""
     before = starts(FIRST)
