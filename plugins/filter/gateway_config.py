@@ -38,10 +38,15 @@ options:
       - Whether models that the plan preloads are to stay in memory.
     type: bool
     default: true
+  engine:
+    description:
+      - Address of the host's own engine, as the gateway reaches it.
+    type: str
+    default: http://ollama:11434
   backends:
     description:
-      - Engines of other hosts, each with C(api_base) and the C(models) that it serves, as its plan has them (C(name) suffices).
-        Models with the same route are one route, balanced among its engines.
+      - Engines of other hosts, each with C(api_base) and the C(models) that it serves, as its plan has them (C(name) suffices),
+        and C(has_gpu) where that plan is for a GPU. Models with the same route are one route, balanced among its engines.
     type: list
     elements: dict
     default: []
@@ -88,6 +93,11 @@ options:
         which queues.
     type: int
     default: 0
+  redis:
+    description:
+      - Whether the gateway shares a Redis with others, whose address and password stand in its environment.
+    type: bool
+    default: false
   extra:
     description:
       - Any other part of LiteLLM's configuration, merged over what is made here. Lists are appended.
@@ -132,6 +142,7 @@ import urllib.parse
 
 MODES = ("chat", "embedding")
 ENGINE = "http://ollama:11434"  # the host's own, by its name on the network of the services
+REDIS = {"redis_host": "os.environ/REDIS_HOST", "redis_port": "os.environ/REDIS_PORT", "redis_password": "os.environ/REDIS_PASSWORD"}
 # The sections that LiteLLM reads. It ignores others without a word.
 SECTIONS = [
     "model_list",
@@ -159,7 +170,7 @@ SECTIONS = [
     "default_vertex_config",
     "include",
 ]
-BACKEND_FIELDS = {"api_base", "models"}
+BACKEND_FIELDS = {"api_base", "models", "has_gpu"}
 PROVIDER_FIELDS = {"models", "provider", "api_key", "api_base", "params"}
 CLIENT_FIELDS = {
     "models": list,
@@ -198,13 +209,13 @@ def merge(base: t.Any, over: t.Any) -> t.Any:
 class Gateway:
     """A configuration in the making."""
 
-    def __init__(self, max_parallel_requests: int, has_gpu: bool, preload: bool) -> None:
+    def __init__(self, max_parallel_requests: int, preload: bool) -> None:
         self.models: list[dict[str, t.Any]] = []
         self.routes: dict[str, dict[str, t.Any]] = {}
         self.secrets: dict[str, str] = {}
         self.problems: list[str] = []
         self.limit = {"max_parallel_requests": max_parallel_requests} if max_parallel_requests else {}
-        self.has_gpu, self.preload = has_gpu, preload
+        self.preload = preload
 
     def add(self, variable: str, route: str, mode: str, params: dict[str, t.Any], local: bool, context: int | None = None) -> None:
         """Add one deployment of a route."""
@@ -222,7 +233,7 @@ class Gateway:
         info = {"mode": mode, **({"max_input_tokens": context} if context else {})}
         self.models.append({"model_name": route, "litellm_params": {**params, **self.limit}, "model_info": info})
 
-    def add_engine(self, variable: str, api_base: str, models: t.Any) -> None:
+    def add_engine(self, variable: str, api_base: str, models: t.Any, has_gpu: bool) -> None:
         """Add the models of an Ollama engine, as a plan has them."""
         for model in models if isinstance(models, list) else []:
             if not isinstance(model, dict) or not isinstance(model.get("name"), str) or model.get("mode", "chat") not in MODES:
@@ -238,7 +249,7 @@ class Gateway:
             if model.get("preload") and self.preload:
                 # Or the first request would give the model back its few minutes.
                 params["keep_alive"] = -1
-            if model.get("placement") == "cpu" and self.has_gpu:
+            if model.get("placement") == "cpu" and has_gpu:
                 # No layer on the GPU, where it would drive out the models that stay loaded.
                 params["num_gpu"] = 0
             self.add(variable, model.get("route") or model["name"], mode, params, True, context)
@@ -247,11 +258,11 @@ class Gateway:
         variable = "llm_stack_backends"
         for backend in backends:
             if not isinstance(backend, dict) or set(backend) - BACKEND_FIELDS or not isinstance(backend.get("models"), list):
-                self.problems.append("%s: each has api_base and models, and nothing else" % variable)
+                self.problems.append("%s: each has api_base and models, may have has_gpu, and nothing else" % variable)
             elif not is_address(str(backend.get("api_base", ""))):
                 self.problems.append("%s: '%s' is no address; set api_base to http://host:port" % (variable, backend.get("api_base", "")))
             else:
-                self.add_engine(variable, backend["api_base"].rstrip("/"), backend["models"])
+                self.add_engine(variable, backend["api_base"].rstrip("/"), backend["models"], bool(backend.get("has_gpu")))
 
     def add_providers(self, providers: t.Any, keys: list[str]) -> None:
         for name, provider in providers.items():
@@ -353,6 +364,7 @@ def gateway_config(
     models: list,
     has_gpu: bool = False,
     preload: bool = True,
+    engine: str = ENGINE,
     backends: list | None = None,
     providers: dict | None = None,
     keys: list | None = None,
@@ -362,10 +374,11 @@ def gateway_config(
     num_retries: int = 2,
     timeout: int = 600,
     max_parallel_requests: int = 0,
+    redis: bool = False,
     extra: dict | None = None,
 ) -> dict[str, t.Any]:
     """The filter. See this file's DOCUMENTATION for the arguments and the rules."""
-    gateway = Gateway(max_parallel_requests, has_gpu, preload)
+    gateway = Gateway(max_parallel_requests, preload)
     for name, value, kind, word in (
         ("llm_stack_backends", backends, list, "a list"),
         ("llm_stack_providers", providers, dict, "a mapping"),
@@ -385,7 +398,7 @@ def gateway_config(
     if gateway.problems:
         return {"config": {}, "secrets": {}, "problems": gateway.problems}
     providers, extra = providers or {}, extra or {}
-    gateway.add_engine("model_plan_catalog", ENGINE, models)
+    gateway.add_engine("model_plan_catalog", engine, models, has_gpu)
     gateway.add_backends(backends or [])
     gateway.add_providers(providers, keys or [])
     made = gateway.fallbacks(fallbacks or {}, known_routes, providers)
@@ -398,6 +411,7 @@ def gateway_config(
             "num_retries": num_retries,
             # A dead engine is left out at once instead of being asked again by chance.
             "enable_weighted_failover": True,
+            **(REDIS if redis else {}),
             **({"fallbacks": made} if made else {}),
         },
         "general_settings": {"master_key": "os.environ/LITELLM_MASTER_KEY"},

@@ -13,6 +13,8 @@ author:
   - local_llm.fleet contributors (@local-llm)
 description:
   - Reads version, models on disk and models in memory of one Ollama engine.
+  - With O(engines), asks many engines at once which models they hold instead, as a gateway does; one that does not answer is no
+    error then.
 options:
   url:
     description:
@@ -25,6 +27,15 @@ options:
     type: list
     elements: str
     default: []
+  engines:
+    description:
+      - Addresses of engines by a name for each. Then O(url) and O(expected) are not looked at, and RV(engines) is returned alone.
+    type: dict
+  timeout:
+    description:
+      - Seconds that an engine may keep silent.
+    type: int
+    default: 60
 attributes:
   check_mode:
     description: Can run in check mode and return the same as without it, because it changes nothing.
@@ -51,6 +62,12 @@ EXAMPLES = r"""
   register: engine
   failed_when: engine.missing | length > 0
 
+- name: Which models can this host get from its neighbours?
+  local_llm.fleet.ollama_model_info:
+    engines: {box7: "http://192.0.2.7:11434", box9: "http://192.0.2.9:11434"}
+    timeout: 5
+  register: neighbours
+
 - name: Show what is in memory, and how much of it on a GPU
   ansible.builtin.debug:
     msg: "{{ item.name }}: {{ item.size_vram }} of {{ item.size }} bytes"
@@ -58,14 +75,28 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+engines:
+  description: What each of O(engines) said, by its name.
+  returned: success, with O(engines)
+  type: dict
+  contains:
+    models:
+      description: Names of the models on disk, always with their tags. V(none) where it did not answer.
+      type: list
+      elements: str
+      sample: [tinyllama:latest]
+    msg:
+      description: Why it did not answer. Empty where it did.
+      type: str
+      sample: ""
 version:
   description: The engine's version.
-  returned: success
+  returned: success, without O(engines)
   type: str
   sample: 0.40.2
 models:
   description: The models on disk.
-  returned: success
+  returned: success, without O(engines)
   type: list
   elements: dict
   contains:
@@ -83,13 +114,13 @@ models:
       sample: 637700138
 missing:
   description: Which of O(expected) are not on disk, as they were spelled there.
-  returned: success
+  returned: success, without O(engines)
   type: list
   elements: str
   sample: []
 loaded:
   description: The models in memory.
-  returned: success
+  returned: success, without O(engines)
   type: list
   elements: dict
   contains:
@@ -111,8 +142,18 @@ loaded:
       sample: 4096
 """
 
+from concurrent.futures import ThreadPoolExecutor
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.local_llm.fleet.plugins.module_utils.ollama_client import ModelName, OllamaClient, OllamaError
+
+
+def ask(url: str, timeout: int) -> dict:
+    """Return which models an engine holds, or why it does not say."""
+    try:
+        return {"models": [model["name"] for model in OllamaClient(url, timeout).models()], "msg": ""}
+    except (OllamaError, ValueError) as error:
+        return {"models": None, "msg": str(error)}
 
 
 def main() -> None:
@@ -120,10 +161,18 @@ def main() -> None:
         argument_spec={
             "url": {"type": "str", "default": "http://127.0.0.1:11434"},
             "expected": {"type": "list", "elements": "str", "default": []},
+            "engines": {"type": "dict"},
+            "timeout": {"type": "int", "default": 60},
         },
         supports_check_mode=True,
     )
-    client = OllamaClient(module.params["url"])
+    timeout = module.params["timeout"]
+    if module.params["engines"] is not None:
+        engines = module.params["engines"]
+        with ThreadPoolExecutor(max_workers=32) as pool:
+            answers = pool.map(lambda url: ask(str(url), timeout), engines.values())
+            module.exit_json(changed=False, engines=dict(zip(engines, answers)))
+    client = OllamaClient(module.params["url"], timeout)
     try:
         models = client.models()
         there = {ModelName.parse(model["name"]).key for model in models}
