@@ -41,7 +41,8 @@ check_machine() {
   free=$(df --output=avail -BG / | tail -n 1 | tr -dc 0-9)
   [ "$free" -ge "$needed_gb" ] || die "needs $needed_gb GB of disk, / has $free GB left."
   local missing=() command
-  for command in dockerd:docker.io iptables:iptables debootstrap:debootstrap ssh:openssh-client cc:gcc strip:binutils curl:curl ss:iproute2; do
+  for command in dockerd:docker.io iptables:iptables debootstrap:debootstrap ssh:openssh-client cc:gcc strip:binutils curl:curl ss:iproute2 \
+    zstd:zstd plistutil:libplist-utils; do
     command -v "${command%%:*}" >/dev/null || missing+=("${command#*:}")
   done
   # The library headers are no part of a bare gcc.
@@ -159,26 +160,30 @@ pin() { # pin VARIABLE: the image that the role llm_stack uses by default, witho
 publish_images() {
   # shellcheck source=/dev/null
   . "$state/images"
-  local ollama_name litellm_name db_name
+  local ollama_name litellm_name db_name redis_name
   if registries_answer; then
     echo "    the public registries answer: taking the real images"
     ollama_name=$(pin llm_stack_ollama_image) litellm_name=$(pin llm_stack_litellm_image) db_name=$(pin llm_stack_db_image)
+    redis_name=$(pin llm_stack_redis_image)
     local image
-    for image in "$ollama_name" "$litellm_name" "$db_name"; do
+    for image in "$ollama_name" "$litellm_name" "$db_name" "$redis_name"; do
       docker image inspect "$image" >/dev/null 2>&1 || docker pull -q "$image" >/dev/null
     done
     publish "$ollama_name" "$ollama_name"
     publish "$litellm_name" "${litellm_name#*/}"
     publish "$db_name" "library/$db_name"
+    publish "$redis_name" "library/$redis_name"
     floor=$(sed -n 's/^site_ollama_floor: *//p' "$top/roles/site/defaults/main.yml" | tr -d "\"'")
   else
-    ollama_name=ollama/ollama:0.9.3 litellm_name=ghcr.io/berriai/litellm:v1.106.2 db_name=postgres:17
+    ollama_name=ollama/ollama:0.9.3 litellm_name=ghcr.io/berriai/litellm:v1.106.2 db_name=postgres:17 redis_name=redis:8
     # shellcheck disable=SC2154
     publish "$ollama_image" "$ollama_name"
     # shellcheck disable=SC2154
     publish "$litellm_image" "${litellm_name#*/}"
     # shellcheck disable=SC2154
     publish "$postgres_image" "library/$db_name"
+    # shellcheck disable=SC2154
+    publish "$redis_image" "library/$redis_name"
     floor=0.9.3
   fi
   # shellcheck disable=SC2154
@@ -190,8 +195,27 @@ lab_ssh_key: $state/id_ed25519
 llm_stack_ollama_image: $ollama_name
 llm_stack_litellm_image: site.lab:5000/${litellm_name#*/}
 llm_stack_db_image: $db_name
+llm_stack_redis_image: $redis_name
 site_ollama_floor: "$floor"
 YAML
+}
+
+# Ollama's releases are made from the lab's own Ollama, also where the registries answer: the tests need versions that fail.
+publish_archives() {
+  if ! docker exec "$site" test -e /srv/ollama/v0.9.5/sha256sum.txt; then
+    # shellcheck source=/dev/null
+    . "$state/images"
+    rm -rf "$state/archives"
+    "$here/images/ollama/release.sh" "$ollama_image" "$state/archives"
+    docker exec "$site" mkdir -p /srv/ollama
+    docker cp -q "$state/archives/." "$site:/srv/ollama/"
+  fi
+  {
+    echo 'ollama_native_version: 0.9.3'
+    echo 'ollama_native_url: "http://site.lab/ollama/v{{ ollama_native_version }}"'
+    printf 'ollama_native_checksums: {ollama-linux-amd64.tar.zst: %s}\n' \
+      "$(docker exec "$site" cut -c1-64 /srv/ollama/v0.9.3/sha256sum.txt)"
+  } >>"$state/generated.yml"
   install -m 0644 "$state/generated.yml" "$top/inventories/lab/group_vars/all/generated.yml"
 }
 
@@ -233,6 +257,7 @@ services() {
   step "images: built where they are not there yet (5 minutes the first time)" build_images
   step "site services: registry, model mirror, package mirror" start_site
   step "images into the site's registry" publish_images
+  step "archives of Ollama" publish_archives
   step "models into the site's mirror" publish_models
 }
 

@@ -36,7 +36,7 @@ if missing "$base" base; then
   "$here/base/build.sh" "$base" "$mirror"
 fi
 
-for name in host site postgres; do
+for name in host site postgres redis; do
   # The site's packages are for the kernel that runs.
   tag=$(recipe "$name" "$base$([ "$name" != site ] || uname -r)")
   if missing "$tag" "$name"; then
