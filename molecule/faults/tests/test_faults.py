@@ -56,7 +56,7 @@ SETTINGS = {
     "an address of another host": ({"site_gateway_bind": "192.0.2.99"}, "site_gateway_bind: the host has no address 192.0.2.99"),
     "a port of another program": ({"site_gateway_port": 22}, "site_gateway_port: 22 belongs to sshd (process"),
     "no service": ({"llm_stack_services": []}, "llm_stack_services: it is empty"),
-    "a service that is none": ({"llm_stack_services": ["redis"]}, "llm_stack_services: there is no redis; set some of ollama, db, litellm"),
+    "a service that is none": ({"llm_stack_services": ["rabbit"]}, "llm_stack_services: there is no rabbit; set some of ollama, db, redis"),
     "an image below the floor": (
         {"llm_stack_litellm_image": "ghcr.io/berriai/litellm:main-v1.73.0-stable"},
         "1.73.0 is older than site_litellm_floor",
