@@ -4,6 +4,7 @@
 #   lab.sh up          all of it: services, hosts, site.yml over inventories/lab, a question
 #   lab.sh services    images, network, registry, model mirror, package mirror, models
 #   lab.sh hosts       the hosts of inventories/lab, fresh where they are not there yet
+#   lab.sh wheels      LiteLLM's packages, for hosts that run it without Docker
 #   lab.sh shell HOST  a shell on a host
 #   lab.sh down        away with hosts, services and network; images and downloads stay
 #   lab.sh clean       those too
@@ -215,8 +216,29 @@ publish_archives() {
     echo 'ollama_native_url: "http://site.lab/ollama/v{{ ollama_native_version }}"'
     printf 'ollama_native_checksums: {ollama-linux-amd64.tar.zst: %s}\n' \
       "$(docker exec "$site" cut -c1-64 /srv/ollama/v0.9.3/sha256sum.txt)"
+    echo 'litellm_native_version: 1.106.2'
+    echo 'litellm_native_index_url: http://site.lab/pypi'
   } >>"$state/generated.yml"
   install -m 0644 "$state/generated.yml" "$top/inventories/lab/group_vars/all/generated.yml"
+}
+
+# LiteLLM for hosts without Docker: wheels of two versions, as an index that the site serves. The later one is the newest that
+# installs here. 200 MB, so only those who need them fetch them.
+wheels() {
+  local version newest=1.106.2
+  if ! docker exec "$site" test -e "/srv/pypi/$newest"; then
+    rm -rf "$state/wheels"
+    mkdir -p "$state/wheels"
+    for version in "$(sed -n 's/^litellm_native_version: *//p' "$top/roles/litellm_native/defaults/main.yml")" "$newest"; do
+      "$venv/pip" download -q --disable-pip-version-check --dest "$state/wheels" "litellm[proxy]==$version" prisma==0.15.0 --python-version 3.13 \
+        --implementation cp --platform manylinux_2_28_x86_64 --platform manylinux2014_x86_64 --platform any --only-binary=:all:
+    done
+    "$venv/python" "$here/make_index.py" "$state/wheels"
+    docker exec "$site" mkdir -p /srv/pypi
+    docker cp -q "$state/wheels/." "$site:/srv/pypi/"
+    docker exec "$site" touch "/srv/pypi/$newest"
+    rm -rf "$state/wheels"
+  fi
 }
 
 publish_models() {
@@ -314,7 +336,7 @@ shell() {
 }
 
 case ${1:-} in
-  up | services | hosts | down | clean) "$1" ;;
+  up | services | hosts | wheels | down | clean) "$1" ;;
   shell) shell "${2:-}" ;;
-  *) die "usage: lab.sh up | services | hosts | shell HOST | down | clean" ;;
+  *) die "usage: lab.sh up | services | hosts | wheels | shell HOST | down | clean" ;;
 esac
