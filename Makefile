@@ -14,7 +14,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONDONTWRITEBYTECODE := 1
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo '  INVENTORY=inventories/lab   which hosts site, plan, verify, models, ask and key work on (default: this machine)'
 	@echo '  ARGS="--check --diff"       further options for ansible-playbook'
@@ -57,6 +57,9 @@ key: venv ## Show a host's gateway address and key: make key INVENTORY=... HOST=
 rotate: venv ## Change the secrets of a host: make rotate INVENTORY=... HOST=...
 	@$(PLAYBOOK) $(if $(HOST),--limit $(HOST)) playbooks/rotate.yml
 
+rollout: venv ## site.yml in waves over the hosts of INVENTORY, with few lines; stops where a host fails
+	@ANSIBLE_STDOUT_CALLBACK=community.general.selective $(PLAYBOOK) playbooks/rollout.yml
+
 models: venv ## Plan anew, and bring models and routes in line with it
 	@$(PLAYBOOK) playbooks/models.yml
 
@@ -66,14 +69,16 @@ lint: venv ## Style, documentation, sanity
 unit: venv ## Unit tests
 	@$(BIN)/pytest -q tests/unit
 
-molecule: venv ## Molecule scenarios: SCENARIO=plan, low_spec, high_spec (a real stack on a bare host), models, faults, nvidia_faults, nvidia_debian; the first three without
+molecule: venv ## Molecule scenarios: SCENARIO=plan, low_spec, high_spec (a real stack on a bare host), native, fleet, litellm_native, models, faults, nvidia_faults, nvidia_debian; the first three without
 	@lab/lab.sh services
+	@$(if $(filter litellm_native,$(SCENARIO)),lab/lab.sh wheels)
 	@$(BIN)/molecule test --no-command-borders $(addprefix -s ,$(or $(SCENARIO),plan low_spec high_spec))
 
 test: lint unit molecule ## What must pass before a change lands
 
-test-all: test ## That, and what takes longer: bad luck (models, faults, nvidia_faults), Debian's own driver (nvidia_debian), the examples, other versions of ansible-core, the installed collection
-	@$(BIN)/molecule test --no-command-borders -s models -s faults -s nvidia_faults -s nvidia_debian
+test-all: test ## That, and what takes longer: no containers (native, litellm_native), many hosts (fleet), bad luck (models, faults, nvidia_faults), Debian's own driver (nvidia_debian), the examples, other versions of ansible-core, the installed collection
+	@lab/lab.sh wheels
+	@$(BIN)/molecule test --no-command-borders -s native -s litellm_native -s fleet -s models -s faults -s nvidia_faults -s nvidia_debian
 	@lab/lab.sh up
 	@examples/run.sh
 	@tests/compat.sh
@@ -85,6 +90,10 @@ bench: venv ## How long a run that has nothing to do takes, and a reading of the
 	@tests/bench/noop.sh
 	@tests/bench/probe.sh
 
+bench-growth: venv ## What a run that has nothing to do costs over 1, 5 and 20 hosts (makes its own hosts)
+	@lab/lab.sh services
+	@tests/bench/growth.sh
+
 build: venv ## The collection's tarball, in dist/
 	@$(BIN)/ansible-galaxy collection build --force --output-path dist
 
@@ -92,4 +101,4 @@ clean: ## Away with the practice site, its caches and the virtual environment
 	@lab/lab.sh clean
 	@rm -rf $(VENV) .ansible .cache dist
 
-.PHONY: help venv lab lab-down lab-shell site plan verify models lint unit molecule test test-all bench build clean ask key rotate examples
+.PHONY: help venv lab lab-down lab-shell site plan verify models lint unit molecule test test-all bench bench-growth rollout build clean ask key rotate examples

@@ -37,11 +37,21 @@ class Run:
 
     inventory = ""
 
-    def __init__(self, host, extra=None, playbook="site.yml", options=()):
+    def __init__(self, host, extra=None, playbook="site.yml", options=(), inventory=None):
         environment = {**os.environ, "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml", "ANSIBLE_NOCOLOR": "1"}
         for name in ("ANSIBLE_FORCE_COLOR", "PY_COLORS", "FORCE_COLOR", "ANSIBLE_STDOUT_CALLBACK", "ANSIBLE_CONFIG"):
             environment.pop(name, None)
-        command = ["ansible-playbook", "-i", self.inventory, "--limit", host, "-e", json.dumps(extra or {}), *options, playbook]
+        command = [
+            "ansible-playbook",
+            "-i",
+            inventory or self.inventory,
+            "--limit",
+            host,
+            "-e",
+            json.dumps(extra or {}),
+            *options,
+            playbook,
+        ]
         self.process = subprocess.Popen(
             command, cwd=TOP, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
         )

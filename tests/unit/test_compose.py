@@ -72,7 +72,7 @@ def rendered(tmp_path_factory):
                 "ansible.builtin.copy": {"dest": f"{folder}/{{{{ inventory_hostname }}}}.json", "content": content, "mode": "0644"},
                 "vars": {
                     "template": f"{TOP}/roles/llm_stack/templates/compose.yml.j2",
-                    "_llm_stack_has": {"ollama": True, "db": False, "litellm": False},
+                    "llm_stack_services": ["ollama"],
                     "llm_stack_gpu_injection": "{{ injection }}",
                 },
             },

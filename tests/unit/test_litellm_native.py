@@ -63,36 +63,7 @@ def test_a_unit_that_has_ended(script, text, ended):
     assert script.systemd_service(text, 5000.0, 1000.0)["ended"] is ended
 
 
-LAUNCHD = """system/local-llm.gateway = {
-	active count = 1
-	path = /Library/LaunchDaemons/local-llm.gateway.plist
-	type = LaunchDaemon
-	state = running
-
-	program = /opt/litellm/start
-	arguments = {
-		/opt/litellm/start
-	}
-
-	environment = {
-		HOME => /opt/litellm/state
-		XPC_SERVICE_NAME => local-llm.gateway
-	}
-
-	domain = system
-	username = _litellm
-	minimum runtime = 10
-	exit timeout = 5
-	runs = 1
-	pid = 4711
-	last exit code = (never exited)
-
-	spawn type = daemon (3)
-	endpoints = {
-		state = active
-	}
-}
-"""
+LAUNCHD = (Path(__file__).parent / "data/launchctl_print.txt").read_text()
 
 
 def test_a_job_that_runs(script):

@@ -98,9 +98,12 @@ def test_a_restart_of_the_host_brings_it_back_with_its_models():
 @pytest.mark.parametrize(
     ("damage", "mended"),
     {
-        "the wall is flushed": ("nft flush ruleset", "Have systemd start it"),
+        "the wall is gone": ("nft delete table inet local_llm", "Have systemd start it"),
         "it is stopped": ("systemctl stop ollama", "Have systemd start it"),
-        "its unit is edited": ("sed -i s/ProtectHome=yes/ProtectHome=no/ /etc/systemd/system/ollama.service", "Write the files of the service"),
+        "its unit is edited": (
+            "sed -i s/ProtectHome=yes/ProtectHome=no/ /etc/systemd/system/ollama.service",
+            "Write the files of the service",
+        ),
         "its environment is opened to others": ("chmod 644 /opt/ollama/ollama.env", "Write the files of the service"),
         "a run was cut before its restart": ("rm /opt/ollama/started", "Have systemd start it"),
         "the link is gone": ("rm /opt/ollama/current", "Put it in place"),
@@ -121,7 +124,7 @@ def test_damage_is_seen_and_mended(damage, mended):
 def test_an_archive_with_another_checksum_is_refused():
     settings = {**other("0.9.4"), "ollama_native_checksums": {ARCHIVE: "0" * 64}}
     done = run(ALONE, settings)
-    assert done.failed and done.message.startswith("ollama_native_checksums: http://site.lab/ollama/v0.9.4/" + ARCHIVE)
+    assert done.failed and "ollama_native_checksums: http://site.lab/ollama/v0.9.4/" + ARCHIVE in done.message
     assert (version(), versions()) == ("0.9.3", ["0.9.3", "versions/0.9.3"])
     well(ALONE)
 
@@ -132,7 +135,7 @@ def test_a_version_without_a_checksum_is_refused():
 
 def test_a_version_that_nobody_has_is_refused():
     done = run(ALONE, {"ollama_native_version": "0.9.9", "ollama_native_checksums": {ARCHIVE: "0" * 64}})
-    assert done.failed and "cannot be fetched (HTTP Error 404" in done.message.replace("Request failed', ", "") or "404" in done.message
+    assert done.failed and "cannot be fetched (HTTP Error 404" in done.message
     well(ALONE)
 
 
@@ -165,11 +168,16 @@ def test_an_upgrade_is_foretold_done_and_taken_back():
 
 def test_a_user_who_may_log_in_is_not_taken_for_the_services():
     sh(ALONE, "id -u people >/dev/null 2>&1 || useradd --create-home --shell /bin/bash people")
-    assert "ollama_native_user: people is a user of this host who may log in (/bin/bash)" in refused(ALONE, {"ollama_native_user": "people"})
+    assert "ollama_native_user: people is a user of this host who may log in (/bin/bash)" in refused(
+        ALONE, {"ollama_native_user": "people"}
+    )
 
 
 def test_an_ollama_of_its_own_is_not_replaced():
-    sh(MIXED, "cp /etc/systemd/system/ollama.service /root/kept; printf '[Service]\\nExecStart=/usr/local/bin/ollama serve\\n' >/etc/systemd/system/ollama.service")
+    sh(
+        MIXED,
+        "cp /etc/systemd/system/ollama.service /root/kept; printf '[Service]\\nExecStart=/usr/local/bin/ollama serve\\n' >/etc/systemd/system/ollama.service",
+    )
     try:
         assert "this host has an ollama.service of its own" in refused(MIXED)
     finally:
@@ -178,7 +186,9 @@ def test_an_ollama_of_its_own_is_not_replaced():
 
 
 def test_a_gateway_in_containers_is_told_of_an_engine_on_loopback():
-    assert "site_ollama_bind: the gateway in its container cannot reach an engine on 127.0.0.1" in refused(MIXED, {"site_ollama_bind": "127.0.0.1"})
+    assert "site_ollama_bind: the gateway in its container cannot reach an engine on 127.0.0.1" in refused(
+        MIXED, {"site_ollama_bind": "127.0.0.1"}
+    )
 
 
 def test_an_open_engine_needs_somebody_to_be_open_for():
@@ -188,7 +198,7 @@ def test_an_open_engine_needs_somebody_to_be_open_for():
 def test_the_models_stay_when_it_is_taken_away():
     assert not run(ALONE, playbook="playbooks/uninstall.yml").failed
     assert version() == ""
-    assert sh(ALONE, "ls -d /opt/ollama /etc/systemd/system/ollama* 2>/dev/null || true; nft list tables") == ""
+    assert sh(ALONE, "ls -d /opt/ollama /etc/systemd/system/ollama* 2>/dev/null || true; nft list tables | grep local_llm || true") == ""
     assert sh(ALONE, "ls /var/lib/ollama/models") == "blobs\nmanifests\n"
     assert run(ALONE, playbook="playbooks/uninstall.yml").changed == []
     done = run(ALONE)
