@@ -34,6 +34,7 @@ MACS = {
     "person": {"tools": {"dscl": "UserShell: /bin/zsh\n"}},
     "open": {"site_ollama_bind": "192.0.2.31", "site_ollama_allow": ["192.0.2.30", "198.51.100.0/24"]},
     "open-to-nobody": {"site_ollama_bind": "192.0.2.31"},
+    "typo": {"site_ollama_bind": "192.0.2.31", "site_ollama_allow": ["gateway.example.com"]},
     "sleepy": {"ollama_native_never_sleep": True},
     "awake": {"ollama_native_never_sleep": True, "tools": {"pmset": PMSET % (1, 0)}},
     "intel": {"facts": {"architecture": "x86_64"}},
@@ -79,7 +80,7 @@ def macs(tmp_path_factory):
         }
     content = (
         "{{ {'files': _ollama_native_files, 'problems': _ollama_native_problems, 'facts': _ollama_native_facts, 'awake': _site_awake,"
-        " 'archive': _ollama_native_archive, 'checksum': _ollama_native_checksum, 'paths': _ollama_native_paths} | to_json }}"
+        " 'archive': _ollama_native_archive, 'checksum': _ollama_native_checksum, 'paths': _ollama_native_paths, 'todo': _ollama_native_todo} | to_json }}"
     )
     settings = {
         "role_path": f"{TOP}/roles/ollama_native",
@@ -161,9 +162,26 @@ def test_the_engine_is_a_daemon_of_its_own_user(macs):
     assert (environment["OLLAMA_HOST"], environment["OLLAMA_CONTEXT_LENGTH"]) == ("127.0.0.1:11434", "8192")
     assert environment["OLLAMA_MODELS"] == "/usr/local/var/ollama/models"
     assert "HTTPS_PROXY" not in environment
-    assert jobs(macs["proxy"])["com.local-llm.ollama"]["EnvironmentVariables"]["HTTPS_PROXY"] == MACS["proxy"]["site_proxy"]
-    assert {file["mode"] for file in macs["proxy"]["files"] if file["path"].endswith("plist")} == {"0600"}
+
     assert jobs(macs["brew"])["com.local-llm.ollama"]["ProgramArguments"][0] == "/opt/homebrew/opt/ollama/bin/ollama"
+
+
+def test_a_proxys_password_is_in_no_job(macs):
+    """Everybody may ask launchd for a job's environment."""
+    assert not any("pass&word" in file["content"] for file in macs["proxy"]["files"] if file["path"].endswith("plist"))
+    environment = next(file for file in macs["proxy"]["files"] if file["path"].endswith("/environment"))
+    assert (environment["mode"], environment["group"]) == ("0440", "_ollama")
+    shell = subprocess.run(["sh", "-c", environment["content"] + 'printf %s "$HTTPS_PROXY"'], capture_output=True, text=True, check=True)
+    assert shell.stdout == MACS["proxy"]["site_proxy"]
+    command = jobs(macs["proxy"])["com.local-llm.ollama"]["ProgramArguments"]
+    assert command[:2] == ["/bin/sh", "-c"] and command[2].startswith(". /opt/ollama/environment; exec /opt/ollama/current/ollama")
+
+
+def test_the_wall_stands_before_the_engine(macs):
+    assert [path for path in macs["open"]["todo"]["plists"] if "preload" not in path] == [
+        "/Library/LaunchDaemons/com.local-llm.ollama-firewall.plist",
+        "/Library/LaunchDaemons/com.local-llm.ollama.plist",
+    ]
 
 
 def test_an_open_engine_has_a_wall(macs):
@@ -188,6 +206,7 @@ def test_every_file_is_one_that_is_looked_at(macs, name):
     {
         "bare": "",
         "serving": "",
+        "typo": "site_ollama_bind, site_ollama_allow: set addresses or networks of IPv4 (they are 192.0.2.31 and gateway.example.com)",
         "person": "ollama_native_user: _ollama is a user of this host who may log in (/bin/zsh)",
         "open": "",
         "open-to-nobody": "site_ollama_allow: site_ollama_bind is 192.0.2.31, and nobody is let in",

@@ -76,6 +76,26 @@ def test_it_listens_where_it_was_told_and_to_whom():
     assert "SSH" in docker("exec", MIXED, "python3", "-c", "import socket; print(socket.create_connection(('172.30.90.71', 22)).recv(9))")
 
 
+ECHO = """
+import socket
+server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+server.bind(('', 5353)); server.settimeout(10)
+text, sender = server.recvfrom(9); server.sendto(text, sender)
+"""
+SAY = """
+import socket
+client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+client.settimeout(3); client.sendto(b'hello', ('172.30.90.71', 5353)); print(client.recv(9).decode())
+"""
+
+
+def test_the_wall_is_for_one_port_alone():
+    docker("exec", "-d", ALONE, "python3", "-c", ECHO)
+    until(lambda: "5353" in sh(ALONE, "ss -Huln sport = 5353"), 10, "nobody listens")
+    assert docker("exec", MIXED, "python3", "-c", SAY).strip() == "hello"
+    assert "inet local_llm" in sh(ALONE, "nft list tables")
+
+
 def test_a_gateway_in_containers_asks_it_by_the_name_of_the_host():
     assert "every part of this chain works" in ask(MIXED)
     assert sh(MIXED, "docker ps --format '{{.Names}}'").split() == ["litellm", "litellm_db"]
@@ -93,6 +113,16 @@ def test_a_restart_of_the_host_brings_it_back_with_its_models():
 
 
 # What it survives
+
+
+def test_rules_of_the_host_that_flush_everything_bring_the_wall_back():
+    sh(ALONE, "printf '#!/usr/sbin/nft -f\\nflush ruleset\\n' >/etc/nftables.conf; systemctl start nftables; systemctl restart nftables")
+    until(lambda: "inet local_llm" in sh(ALONE, "nft list tables"), 20, "the wall is not back")
+    # The host's name service is Docker's, and a rule, too: a restart brings that back.
+    sh(ALONE, "systemctl disable --quiet nftables 2>/dev/null || true")
+    reboot(ALONE)
+    until(lambda: version() == "0.9.3", 60, "the engine does not answer")
+    well(ALONE)
 
 
 @pytest.mark.parametrize(
@@ -145,6 +175,16 @@ def test_an_upgrade_that_does_not_start_goes_back_by_itself():
     assert "Ollama 0.9.5 does not start" in done.message
     assert "this one does not start" in done.message  # its own last words
     assert "(0.9.3 answers again)" in done.message
+    assert (version(), versions()) == ("0.9.3", ["0.9.3", "versions/0.9.3"])
+    well(ALONE)
+
+
+def test_a_run_that_was_cut_before_the_start_knows_the_way_back():
+    """The link says the new version already; what has started last is the one before."""
+    sh(ALONE, "mkdir -p /opt/ollama/versions/0.9.5/bin && printf '#!/bin/sh\\nexit 1\\n' >/opt/ollama/versions/0.9.5/bin/ollama")
+    sh(ALONE, "chmod 755 /opt/ollama/versions/0.9.5/bin/ollama; ln -sfn versions/0.9.5 /opt/ollama/current")
+    done = run(ALONE, {**other("0.9.5"), "ollama_native_wait_timeout": 5})
+    assert done.failed and "(0.9.3 answers again)" in done.message
     assert (version(), versions()) == ("0.9.3", ["0.9.3", "versions/0.9.3"])
     well(ALONE)
 
