@@ -139,6 +139,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+user:
+  description: Who reads, by name. Kept facts may be those of another.
+  returned: success
+  type: str
+  sample: root
 systemd:
   description: Whether systemd runs the host.
   returned: success
@@ -812,6 +817,7 @@ def read(params: dict[str, t.Any]) -> dict[str, t.Any]:
         engine, sources, firewall = pool.submit(reader.engine), pool.submit(reader.sources), pool.submit(reader.firewall)
     values = environment.pop("values") if environment else {}
     return {
+        "user": owner_name(os.geteuid()),
         "systemd": os.path.isdir("/run/systemd/system"),
         "memory_mib": parse_meminfo(host.text("/proc/meminfo") or "")[0],
         "clock_offset": round(clock - params["reference_time"], 1) if params["reference_time"] is not None else None,
