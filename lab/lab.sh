@@ -54,6 +54,8 @@ check_machine() {
   # Debian 13 has the client in a package of its own, Debian 12 in docker.io.
   command -v docker >/dev/null || install_packages docker-cli
   start_docker
+  # The systemd of every host takes several of these; some twenty hosts would use up the kernel's 128.
+  [ "$(cat /proc/sys/fs/inotify/max_user_instances)" -ge 1024 ] || sysctl -q fs.inotify.max_user_instances=1024 || true
   grep -qw overlay /proc/filesystems || modprobe overlay 2>/dev/null || true
   grep -qw overlay /proc/filesystems || die "the kernel lacks overlayfs, which the hosts' own Docker needs."
 }
