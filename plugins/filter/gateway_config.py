@@ -79,7 +79,7 @@ options:
     elements: str
   num_retries:
     description:
-      - How often the gateway asks again.
+      - How often the gateway asks the only one that has a model again. Where several have it, the others are asked instead.
     type: int
     default: 2
   timeout:
@@ -135,6 +135,7 @@ _value:
       sample: []
 """
 
+import collections
 import copy
 import re
 import typing as t
@@ -404,6 +405,11 @@ def gateway_config(
     made = gateway.fallbacks(fallbacks or {}, known_routes, providers)
     gateway.check_clients(client_keys or {}, known_routes)
     gateway.check_extra(extra)
+    # Where several have the model, LiteLLM's failover asks the others; its retries would ask the one that failed again by chance.
+    count = collections.Counter(entry["model_name"] for entry in gateway.models)
+    for entry in gateway.models:
+        if count[entry["model_name"]] > 1:
+            entry["litellm_params"].setdefault("num_retries", 0)
     config = {
         "model_list": gateway.models,
         "litellm_settings": {"drop_params": True, "request_timeout": timeout},

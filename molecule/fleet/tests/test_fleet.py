@@ -135,6 +135,38 @@ def test_a_host_that_dies_under_load_costs_no_request(secret, capsys):
     until(lambda: reaches("fleet-g1", ENGINES["fleet-e2"], 11434), 60, "the engine does not come back")
 
 
+# A machine without power says no word: packets to it and from it go nowhere.
+DARK = """
+table inet dark {
+  chain in { type filter hook prerouting priority -500; iifname != "lo" drop; }
+  chain out { type filter hook postrouting priority 500; oifname != "lo" drop; }
+}
+"""
+
+
+def test_a_host_that_goes_dark_costs_no_request(secret, capsys):
+    """As above, where nobody is left who could refuse a connection or end one."""
+    outcomes = []
+    try:
+        with concurrent.futures.ThreadPoolExecutor(6) as pool:
+            for future in [pool.submit(ask, list(GATEWAYS)[number % 2], secret, number=number) for number in range(60)]:
+                outcomes.append(future.result())
+                if len(outcomes) == 20:
+                    sh("fleet-e3", "nft -f - <<'EOF'" + DARK + "EOF")
+    finally:
+        sh("fleet-e3", "nft delete table inet dark")
+    failures = collections.Counter(outcome for outcome, _seconds in outcomes if outcome != "answered")
+    longest = max(seconds for _outcome, seconds in outcomes)
+    with capsys.disabled():
+        print(
+            "\n60 requests, one of three engines dark after 20: %d failed %s; longest answer %.1f s"
+            % (sum(failures.values()), dict(failures), longest)
+        )
+    assert not failures and longest < 90
+    assert any(seconds > 5 for _outcome, seconds in outcomes[20:]), "nobody was sent to the dark machine"
+    until(lambda: reaches("fleet-g1", ENGINES["fleet-e3"], 11434), 60, "the engine does not come back")
+
+
 def test_a_host_that_is_down_keeps_its_routes(secret):
     docker("stop", "fleet-e3")
     try:

@@ -34,6 +34,14 @@ def test_a_plan_becomes_routes_with_the_right_prefix_and_one_context():
     assert result["problems"] == []
 
 
+def test_where_several_have_a_model_the_others_are_asked_and_not_the_same_again():
+    backends = [{"api_base": "http://192.0.2.11:11434", "models": [{"name": "tinyllama"}, {"name": "gpt-oss:20b", "route": "gpt-oss-20b"}]}]
+    result = gateway_config([CHAT], backends=backends)
+    assert [one.get("num_retries") for one in params(result, "gpt-oss-20b")] == [0, 0]
+    assert [one.get("num_retries") for one in params(result, "tinyllama")] == [None]
+    assert result["config"]["router_settings"] == {"num_retries": 2, "enable_weighted_failover": True}
+
+
 def test_the_cpu_of_a_host_without_a_gpu_needs_no_word():
     assert "num_gpu" not in params(gateway_config([EMBED]), "bge-m3")[0]
 
