@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The built tarball, installed outside the checkout, under each supported ansible-core: checked on two virgin hosts, one with a
-# simulated GPU, provisioned, and run again with no change. The controller is a container with Python 3.13, which all of them run on, and
-# has no ansible.cfg, so that the collection stands alone. Run through `make test-all`.
+# The built tarball, installed outside the checkout, under each supported ansible-core: checked on three virgin hosts, one with a
+# simulated GPU and one whose engine runs natively, provisioned, and run again with no change. The controller is a container with
+# Python 3.13, which all of them run on, and has no ansible.cfg, so that the collection stands alone. Run through `make test-all`.
 set -euo pipefail
 top=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)
 cd "$top"
@@ -12,7 +12,13 @@ work=$(mktemp -d)
 trap '.venv/bin/ansible-playbook -i "$work/inventory" lab/destroy.yml >/dev/null 2>&1; rm -rf "$work"' EXIT
 mkdir -p "$work/inventory" "$work/collections/ansible_collections/community"
 cp -rL inventories/lab/group_vars "$work/inventory/"
-printf 'llm_hosts: {hosts: {compat: {ansible_host: %s.31}, compat-gpu: {ansible_host: %s.32, lab_gpu: true}}}\n' "$network" "$network" >"$work/inventory/hosts.yml"
+cat >"$work/inventory/hosts.yml" <<END
+llm_hosts:
+  hosts:
+    compat: {ansible_host: $network.31}
+    compat-gpu: {ansible_host: $network.32, lab_gpu: true}
+    compat-native: {ansible_host: $network.33, site_engine: native, llm_stack_services: [ollama]}
+END
 key=$(sed -n 's/^lab_ssh_key: //p' inventories/lab/group_vars/all/generated.yml)
 image=$(sed -n 's/^lab_host_image: //p' inventories/lab/group_vars/all/generated.yml)
 
@@ -40,7 +46,7 @@ for core in "${versions[@]}"; do
   .venv/bin/ansible-playbook -i "$work/inventory" lab/create.yml >/dev/null
   play "$core" site --check
   play "$core" site
-  [ "$(grep -c 'answered in' "$work/log")" = 2 ] || { cat "$work/log"; echo "compat: not two answers under ansible-core $core" >&2; exit 1; }
+  [ "$(grep -c 'answered in' "$work/log")" = 3 ] || { cat "$work/log"; echo "compat: not three answers under ansible-core $core" >&2; exit 1; }
   play "$core" plan -e '{"model_plan_add": ["bge-m3"], "model_plan_num_parallel": "2"}'
   for plan in 'tinyllama@2k bge-m3' 'gpt-oss:20b@'; do
     grep -q "$plan" "$work/log" || { cat "$work/log"; echo "compat: no plan under ansible-core $core" >&2; exit 1; }
@@ -48,6 +54,6 @@ for core in "${versions[@]}"; do
   play "$core" site
   ! grep -E ' (changed|failed|unreachable)=[1-9]' "$work/log" || { tail -n 3 "$work/log"; echo "compat: the second run under ansible-core $core changed something" >&2; exit 1; }
   ! grep -iE 'deprecat' "$work/log" || { echo "compat: ansible-core $core warns of what it will drop" >&2; exit 1; }
-  printf 'compat: ansible-core %s provisioned two virgin hosts from the tarball, in %d s\n' "$core" "$((SECONDS - started))"
+  printf 'compat: ansible-core %s provisioned three virgin hosts from the tarball, in %d s\n' "$core" "$((SECONDS - started))"
 done
 echo "compat: ${#versions[@]} versions passed"
