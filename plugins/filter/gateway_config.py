@@ -135,7 +135,6 @@ _value:
       sample: []
 """
 
-import collections
 import copy
 import re
 import typing as t
@@ -304,6 +303,21 @@ class Gateway:
             params.update(model.get("params") or {})
             self.add(variable, model.get("route") or model["name"], model.get("mode", "chat"), params, False)
 
+    def add_failover(self) -> None:
+        """Where several have a route, have all of them asked in turn when one fails.
+
+        LiteLLM asks any deployment of the lowest order, and goes on to the next order after a failure. So each is there twice: together with
+        the others, and with an order of its own. Its other ways lose requests: retries ask the one that failed again by
+        chance, and enable_weighted_failover knows chat alone, no embeddings and no completions.
+        """
+        for route in self.routes:
+            group = [entry for entry in self.models if entry["model_name"] == route]
+            if len(group) > 1 and not any("order" in entry["litellm_params"] for entry in group):
+                for number, entry in enumerate(group):
+                    self.models.append(copy.deepcopy(entry))
+                    entry["litellm_params"].update(order=1, num_retries=0)
+                    self.models[-1]["litellm_params"].update(order=2 + number, num_retries=0)
+
     def fallbacks(self, fallbacks: t.Any, known: list[str] | None, providers: dict) -> list[dict[str, list[str]]]:
         """Return the fallbacks among this gateway's routes, and note those that no host can have."""
         variable = "llm_stack_fallbacks"
@@ -405,18 +419,12 @@ def gateway_config(
     made = gateway.fallbacks(fallbacks or {}, known_routes, providers)
     gateway.check_clients(client_keys or {}, known_routes)
     gateway.check_extra(extra)
-    # Where several have the model, LiteLLM's failover asks the others; its retries would ask the one that failed again by chance.
-    count = collections.Counter(entry["model_name"] for entry in gateway.models)
-    for entry in gateway.models:
-        if count[entry["model_name"]] > 1:
-            entry["litellm_params"].setdefault("num_retries", 0)
+    gateway.add_failover()
     config = {
         "model_list": gateway.models,
         "litellm_settings": {"drop_params": True, "request_timeout": timeout},
         "router_settings": {
             "num_retries": num_retries,
-            # A dead engine is left out at once instead of being asked again by chance.
-            "enable_weighted_failover": True,
             **(REDIS if redis else {}),
             **({"fallbacks": made} if made else {}),
         },

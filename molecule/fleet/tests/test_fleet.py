@@ -28,16 +28,19 @@ ENGINES = {"fleet-e1": "172.30.90.83", "fleet-e2": "172.30.90.84", "fleet-e3": "
 GATEWAYS = {"fleet-g1": "172.30.90.81", "fleet-g2": "172.30.90.82"}
 
 
-def ask(gateway, secret, model="tinyllama", number=0):
+def ask(gateway, secret, kind="chat/completions", number=0):
     """Ask a gateway from this machine, as a client does. Returns the outcome, and how many seconds it took."""
-    content = {"input": "text"} if model == "bge-m3" else {"messages": [{"role": "user", "content": "Question %d" % number}]}
-    path = "/v1/embeddings" if model == "bge-m3" else "/v1/chat/completions"
+    content = {
+        "chat/completions": {"model": "tinyllama", "messages": [{"role": "user", "content": "Question %d" % number}]},
+        "completions": {"model": "tinyllama", "prompt": "Question %d" % number},
+        "embeddings": {"model": "bge-m3", "input": "Text %d" % number},
+    }
     headers = {"Content-Type": "application/json", "Authorization": "Bearer " + secret}
-    body = json.dumps({"model": model, **content}).encode()
+    body = json.dumps(content[kind]).encode()
     started = time.monotonic()
     try:
         with urllib.request.urlopen(
-            urllib.request.Request("http://%s:4444%s" % (GATEWAYS[gateway], path), body, headers), timeout=120
+            urllib.request.Request("http://%s:4444/v1/%s" % (GATEWAYS[gateway], kind), body, headers), timeout=120
         ) as answer:
             text = answer.read().decode()
         outcome = "answered" if "every part of this chain works" in text or "embedding" in text else text[:200]
@@ -54,10 +57,11 @@ def reaches(host, address, port):
 
 
 def deployments(gateway="fleet-g1"):
-    """The addresses that each route of a gateway goes to."""
+    """The addresses that each route of a gateway goes to, without those that are there again for when one fails."""
     found = collections.defaultdict(list)
     for model in yaml.safe_load(sh(gateway, f"cat {PROJECT}/config.yml"))["model_list"]:
-        found[model["model_name"]].append(model["litellm_params"]["api_base"].split("/")[2].split(":")[0])
+        if model["litellm_params"].get("order", 1) == 1:
+            found[model["model_name"]].append(model["litellm_params"]["api_base"].split("/")[2].split(":")[0])
     return dict(found)
 
 
@@ -146,10 +150,10 @@ table inet dark {
 
 def test_a_host_that_goes_dark_costs_no_request(secret, capsys):
     """As above, where nobody is left who could refuse a connection or end one."""
-    outcomes = []
+    outcomes, kinds = [], ["chat/completions", "completions", "chat/completions"]
     try:
         with concurrent.futures.ThreadPoolExecutor(6) as pool:
-            for future in [pool.submit(ask, list(GATEWAYS)[number % 2], secret, number=number) for number in range(60)]:
+            for future in [pool.submit(ask, list(GATEWAYS)[number % 2], secret, kinds[number % 3], number) for number in range(60)]:
                 outcomes.append(future.result())
                 if len(outcomes) == 20:
                     sh("fleet-e3", "nft -f - <<'EOF'" + DARK + "EOF")
@@ -188,11 +192,17 @@ def test_a_limit_takes_nothing_away():
 
 def test_a_changed_plan_changes_the_routes(secret):
     more = {"model_plan_add": ["bge-m3"]}
-    assert not run("fleet-e2", more).failed
+    assert not run("fleet-e2,fleet-e3", more).failed
     # The gateways alone, in a run of their own: the plan is read where it is carried out.
     assert not run("llm_gateways").failed
-    assert [deployments(gateway)["bge-m3"] for gateway in GATEWAYS] == [[ENGINES["fleet-e2"]]] * 2
-    assert ask("fleet-g2", secret, "bge-m3")[0] == "answered"
+    assert [deployments(gateway)["bge-m3"] for gateway in GATEWAYS] == [[ENGINES["fleet-e2"], ENGINES["fleet-e3"]]] * 2
+    docker("stop", "fleet-e2")
+    try:
+        outcomes = [ask(gateway, secret, "embeddings", number)[0] for number in range(6) for gateway in GATEWAYS]
+        assert outcomes == ["answered"] * 12
+    finally:
+        docker("start", "fleet-e2")
+        until(lambda: reaches("fleet-g1", ENGINES["fleet-e2"], 11434), 60, "the engine does not come back")
     # And back. The model stays on the disk, but no plan names it.
     assert not run("all").failed
     assert [list(deployments(gateway)) for gateway in GATEWAYS] == [["tinyllama"]] * 2

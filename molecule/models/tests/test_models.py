@@ -366,7 +366,7 @@ def test_the_control_node_goes_away_and_the_pull_goes_on():
     running.process.wait()
     assert names() == []
     for _ in range(300):
-        if "large:latest" in names():
+        if names() == ["large:latest"]:
             break
         time.sleep(0.1)
     assert names() == ["large:latest"]

@@ -34,12 +34,18 @@ def test_a_plan_becomes_routes_with_the_right_prefix_and_one_context():
     assert result["problems"] == []
 
 
-def test_where_several_have_a_model_the_others_are_asked_and_not_the_same_again():
+def test_where_several_have_a_model_all_are_asked_in_turn():
     backends = [{"api_base": "http://192.0.2.11:11434", "models": [{"name": "tinyllama"}, {"name": "gpt-oss:20b", "route": "gpt-oss-20b"}]}]
     result = gateway_config([CHAT], backends=backends)
-    assert [one.get("num_retries") for one in params(result, "gpt-oss-20b")] == [0, 0]
-    assert [one.get("num_retries") for one in params(result, "tinyllama")] == [None]
-    assert result["config"]["router_settings"] == {"num_retries": 2, "enable_weighted_failover": True}
+    own, other = "http://ollama:11434", "http://192.0.2.11:11434"
+    assert [(one["order"], one["num_retries"], one["api_base"]) for one in params(result, "gpt-oss-20b")] == [
+        (1, 0, own),
+        (1, 0, other),
+        (2, 0, own),
+        (3, 0, other),
+    ]
+    assert params(result, "tinyllama") == [{"model": "ollama_chat/tinyllama", "api_base": other}]
+    assert result["config"]["router_settings"] == {"num_retries": 2}
 
 
 def test_the_cpu_of_a_host_without_a_gpu_needs_no_word():
@@ -71,13 +77,6 @@ def test_any_other_provider():
     assert params(gateway_config([], providers=providers), "big") == [
         {"model": "openai/big", "api_key": "os.environ/CORP_API_KEY", "api_base": "https://llm.example.com/v1", "rpm": 10}
     ]
-
-
-def test_the_same_model_of_two_engines_is_one_route():
-    backends = [{"api_base": "http://192.0.2.%d:11434/" % number, "models": [CHAT]} for number in (1, 2)]
-    result = gateway_config([], backends=backends)
-    assert [one["api_base"] for one in params(result, "gpt-oss-20b")] == ["http://192.0.2.1:11434", "http://192.0.2.2:11434"]
-    assert result["config"]["router_settings"]["enable_weighted_failover"] is True
 
 
 def test_fallbacks_to_what_this_host_has():
