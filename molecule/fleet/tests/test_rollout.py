@@ -90,6 +90,17 @@ def test_a_rollout_with_nothing_to_do_changes_nothing():
     assert not RETRY.exists()
 
 
+def test_a_host_that_cannot_be_reached_stops_it_before_anything_is_touched():
+    subprocess.run(["docker", "stop", "wave-09"], check=True, capture_output=True)
+    try:
+        done = rollout(rollout_waves=["100%"], ollama_native_environment={"OLLAMA_DEBUG": "1"})
+        assert done.failed and "wave-09 failed or was not reached, so that this wave did not begin" in done.text
+        assert done.changed == [] and RETRY.read_text().split() == HOSTS
+    finally:
+        subprocess.run(["docker", "start", "wave-09"], check=True, capture_output=True)
+        RETRY.unlink()
+
+
 def test_models_are_pulled_ahead_and_throttled():
     done = Run(
         "wave-01,wave-02", {"model_plan_add": ["bge-m3"], "ollama_models_throttle": 1}, playbook="playbooks/pull.yml", inventory=INVENTORY
