@@ -206,7 +206,7 @@ def test_every_file_is_one_that_is_looked_at(macs, name):
     {
         "bare": "",
         "serving": "",
-        "typo": "site_ollama_bind, site_ollama_allow: set addresses or networks of IPv4 (they are 192.0.2.31 and gateway.example.com)",
+        "typo": "site_ollama_allow: each is an address or network of IPv4 (gateway.example.com)",
         "person": "ollama_native_user: _ollama is a user of this host who may log in (/bin/zsh)",
         "open": "",
         "open-to-nobody": "site_ollama_allow: site_ollama_bind is 192.0.2.31, and nobody is let in",

@@ -64,6 +64,7 @@ def test_it_runs_as_a_user_of_its_own_and_may_do_little():
 
 def test_the_host_has_no_docker_and_verifies():
     assert sh(ALONE, "command -v docker || true") == ""
+    assert sh(ALONE, "systemctl --failed --plain --no-legend") == ""
     well(ALONE)
 
 
@@ -231,8 +232,24 @@ def test_a_gateway_in_containers_is_told_of_an_engine_on_loopback():
     )
 
 
-def test_an_open_engine_needs_somebody_to_be_open_for():
-    assert "site_ollama_allow: site_ollama_bind is 172.30.90.71, and nobody is let in" in refused(ALONE, {"site_ollama_allow": []})
+BAD_DOORS = {
+    "nobody": ({"site_ollama_allow": []}, "site_ollama_allow: site_ollama_bind is 172.30.90.71, and nobody is let in"),
+    "no address": ({"site_ollama_allow": ["172.30.90.999"]}, "site_ollama_allow: each is an address or network of IPv4 (172.30.90.999)"),
+    "no list": ({"site_ollama_allow": "172.30.90.1"}, "site_ollama_allow: it is no list"),
+    "name": ({"site_ollama_bind": "box7"}, "site_ollama_bind: it is no address of IPv4 (box7)"),
+    "elsewhere": ({"site_ollama_bind": "172.30.90.199"}, "site_ollama_bind: the host has no address 172.30.90.199; set one of"),
+}
+
+
+@pytest.mark.parametrize(("settings", "says"), BAD_DOORS.values(), ids=BAD_DOORS)
+def test_an_open_engine_needs_an_address_and_somebody_to_be_open_for(settings, says):
+    assert says in refused(ALONE, settings)
+
+
+def test_another_address_is_foretold():
+    done = Run(ALONE, {"site_ollama_bind": "127.0.0.1"}, options=["--check"]).end()
+    assert not done.failed and "Start it, or start it anew" in done.text
+    well(ALONE)
 
 
 def test_the_models_stay_when_it_is_taken_away():
