@@ -306,9 +306,9 @@ class Gateway:
     def add_failover(self) -> None:
         """Where several have a route, have all of them asked in turn when one fails.
 
-        LiteLLM asks any deployment of the lowest order, and goes on to the next order after a failure. So each is there twice: together with
-        the others, and with an order of its own. Its other ways lose requests: retries ask the one that failed again by
-        chance, and enable_weighted_failover knows chat alone, no embeddings and no completions.
+        LiteLLM asks any deployment of the lowest order, and goes on to the next order after a failure. So each is there twice:
+        together with the others, and with an order of its own. Its other ways lose requests: retries ask the one that failed
+        again by chance, and enable_weighted_failover knows chat alone, no embeddings and no completions.
         """
         for route in self.routes:
             group = [entry for entry in self.models if entry["model_name"] == route]

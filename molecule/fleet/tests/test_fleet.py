@@ -231,6 +231,47 @@ def test_redis_lost_costs_no_request(secret):
     nothing_to_do()
 
 
+def test_a_gateway_that_had_no_redis_gets_one():
+    # As a gateway was alone before it became the first of two.
+    sh("fleet-g1", f"docker rm -f litellm litellm_redis >/dev/null; sed -i /REDIS_PASSWORD/d {PROJECT}/.env")
+    assert not run("llm_gateways").failed
+    look = f"sed -n 's/^REDIS_PASSWORD=//p' {PROJECT}/.env"
+    assert sh("fleet-g1", look) == sh("fleet-g2", look) != ""
+    nothing_to_do()
+
+
+MISTAKES = {
+    "an engine": ({"llm_stack_primary": "fleet-e1"}, "llm_stack_primary: fleet-e1 runs no db, redis, litellm; set"),
+    "nobody": ({"llm_stack_primary": "fleet-g9"}, "llm_stack_primary: the inventory has no fleet-g9"),
+    "no list": ({"llm_stack_engines": "fleet-e1"}, "llm_stack_engines: it is no list"),
+    "no engine of that name": ({"llm_stack_engines": ["fleet-e9"]}, "llm_stack_engines: the inventory has no fleet-e9"),
+    "no gateway": ({"llm_stack_services": ["litelm"]}, "runs no litellm (it is ['litelm'])"),
+}
+
+
+@pytest.mark.parametrize(("settings", "says"), MISTAKES.values(), ids=MISTAKES)
+def test_a_second_gateway_with_a_mistake_is_refused(settings, says):
+    done = Run("fleet-g2", settings, options=["--check"]).end()
+    assert done.failed and says in done.message
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"llm_stack_share_bind": ""}, "llm_stack_share_bind: fleet-g1 keeps its database and its Redis to itself"),
+        ({"llm_stack_share_allow": ["172.30.90.99"]}, "llm_stack_share_allow: fleet-g1 does not let 172.30.90.82 in"),
+    ],
+)
+def test_a_first_gateway_that_is_closed_is_named(settings, says, tmp_path):
+    closed = tmp_path / "inventory"
+    shutil.copytree(INVENTORY, closed)
+    hosts = yaml.safe_load((closed / "hosts.yml").read_text())
+    hosts["llm_gateways"]["hosts"]["fleet-g1"].update(settings)
+    (closed / "hosts.yml").write_text(yaml.safe_dump(hosts))
+    done = Run("fleet-g2", options=["--check"], inventory=closed).end()
+    assert done.failed and says in done.message
+
+
 def test_a_gateway_lost_leaves_the_other(secret):
     docker("stop", "fleet-g1")
     try:
