@@ -77,7 +77,7 @@ class Run:
         self.process.wait()
 
     def end(self):
-        self.process.wait(timeout=600)
+        self.process.wait(timeout=1200)
         self.reader.join(timeout=10)
         print(self.text)
         return self
