@@ -79,7 +79,7 @@ options:
     elements: str
   num_retries:
     description:
-      - How often the gateway asks the only one that has a model again. Where several have it, the others are asked instead.
+      - How often the gateway asks the only one that has a model again. Where several have it, up to five of them are asked in turn.
     type: int
     default: 2
   timeout:
@@ -89,8 +89,8 @@ options:
     default: 600
   max_parallel_requests:
     description:
-      - Requests per route and engine at a time. The gateway refuses more with 429 after its retries; 0 leaves it to the engine,
-        which queues.
+      - Requests per route and engine at a time, up to twice that where several have the route. The gateway refuses more with 429
+        when nobody is left to ask; 0 leaves it to the engine, which queues.
     type: int
     default: 0
   redis:
@@ -143,6 +143,7 @@ import urllib.parse
 MODES = ("chat", "embedding")
 ENGINE = "http://ollama:11434"  # the host's own, by its name on the network of the services
 REDIS = {"redis_host": "os.environ/REDIS_HOST", "redis_port": "os.environ/REDIS_PORT", "redis_password": "os.environ/REDIS_PASSWORD"}
+FAILOVERS = 5
 # The sections that LiteLLM reads. It ignores others without a word.
 SECTIONS = [
     "model_list",
@@ -204,6 +205,28 @@ def merge(base: t.Any, over: t.Any) -> t.Any:
     if isinstance(base, list) and isinstance(over, list):
         return base + copy.deepcopy(over)
     return copy.deepcopy(over)
+
+
+def add_failover(deployments: t.Any) -> None:
+    """Where several deployments have a route, have them asked in turn when one fails. Adds to the list that is given.
+
+    LiteLLM asks any deployment of the lowest order, and goes on to the next order after a failure. So each is there twice: together
+    with the others, and with an order of its own; five of a route at most, because a question that brings an engine down
+    should not go through all of them. LiteLLM's other ways lose requests: retries ask the one that failed again by chance, and
+    enable_weighted_failover knows chat alone, no embeddings and no completions.
+    """
+    groups: dict[str, list[dict[str, t.Any]]] = {}
+    for entry in deployments if isinstance(deployments, list) else []:
+        if isinstance(entry, dict) and isinstance(entry.get("litellm_params"), dict):
+            groups.setdefault(str(entry.get("model_name")), []).append(entry)
+    for group in groups.values():
+        if len(group) == 1 or any("order" in entry["litellm_params"] for entry in group):
+            continue
+        for number, entry in enumerate(group):
+            params = {"num_retries": 0, **entry["litellm_params"]}
+            entry["litellm_params"] = {**params, "order": 1}
+            if number < FAILOVERS:
+                deployments.append(copy.deepcopy({**entry, "litellm_params": {**params, "order": 2 + number}}))
 
 
 class Gateway:
@@ -302,21 +325,6 @@ class Gateway:
             params.update(provider.get("params") or {})
             params.update(model.get("params") or {})
             self.add(variable, model.get("route") or model["name"], model.get("mode", "chat"), params, False)
-
-    def add_failover(self) -> None:
-        """Where several have a route, have all of them asked in turn when one fails.
-
-        LiteLLM asks any deployment of the lowest order, and goes on to the next order after a failure. So each is there twice:
-        together with the others, and with an order of its own. Its other ways lose requests: retries ask the one that failed
-        again by chance, and enable_weighted_failover knows chat alone, no embeddings and no completions.
-        """
-        for route in self.routes:
-            group = [entry for entry in self.models if entry["model_name"] == route]
-            if len(group) > 1 and not any("order" in entry["litellm_params"] for entry in group):
-                for number, entry in enumerate(group):
-                    self.models.append(copy.deepcopy(entry))
-                    entry["litellm_params"].update(order=1, num_retries=0)
-                    self.models[-1]["litellm_params"].update(order=2 + number, num_retries=0)
 
     def fallbacks(self, fallbacks: t.Any, known: list[str] | None, providers: dict) -> list[dict[str, list[str]]]:
         """Return the fallbacks among this gateway's routes, and note those that no host can have."""
@@ -419,7 +427,6 @@ def gateway_config(
     made = gateway.fallbacks(fallbacks or {}, known_routes, providers)
     gateway.check_clients(client_keys or {}, known_routes)
     gateway.check_extra(extra)
-    gateway.add_failover()
     config = {
         "model_list": gateway.models,
         "litellm_settings": {"drop_params": True, "request_timeout": timeout},
@@ -431,8 +438,10 @@ def gateway_config(
         "general_settings": {"master_key": "os.environ/LITELLM_MASTER_KEY"},
     }
     problems = list(dict.fromkeys(gateway.problems))
+    config = merge(config, extra)
+    add_failover(config["model_list"])
     return {
-        "config": {} if problems else merge(config, extra),
+        "config": {} if problems else config,
         "secrets": gateway.secrets,
         "problems": problems,
     }

@@ -295,6 +295,25 @@ def test_a_second_gateway_follows_changed_secrets():
     nothing_to_do()
 
 
+def test_a_rollout_ends_with_the_gateways(tmp_path):
+    settings = {"rollout_file": str(tmp_path / "rollout.retry")}
+    for options in (["--check"], []):
+        done = Run("all", settings, playbook="playbooks/rollout.yml", options=options).end()
+        assert (done.failed, done.changed) == (False, [])
+        assert not (tmp_path / "rollout.retry").exists()
+    docker("stop", "fleet-e3")
+    try:
+        done = Run("all", settings, playbook="playbooks/rollout.yml").end()
+        assert done.failed and "fleet-e3 failed or was not reached" in done.text
+        assert (tmp_path / "rollout.retry").read_text().split() == [*ENGINES, *GATEWAYS]
+        # The last wave may lose a host, too.
+        done = Run("all", {**settings, "rollout_retry_file": settings["rollout_file"]}, options=["--skip-tags", "always"]).end()
+        assert done.failed and "so that the gateways were left alone" in done.text
+    finally:
+        docker("start", "fleet-e3")
+        until(lambda: reaches("fleet-g1", ENGINES["fleet-e3"], 11434), 60, "the engine does not come back")
+
+
 def test_every_host_verifies():
     done = run("all", playbook="playbooks/verify.yml")
     assert not done.failed and "fleet-g2" in done.text

@@ -48,6 +48,20 @@ def test_where_several_have_a_model_all_are_asked_in_turn():
     assert result["config"]["router_settings"] == {"num_retries": 2}
 
 
+def test_those_that_are_added_by_hand_are_asked_in_turn_too():
+    mine = {"model_name": "gpt-oss-20b", "litellm_params": {"model": "ollama_chat/gpt-oss:20b", "num_retries": 5}}
+    result = gateway_config([CHAT], extra={"model_list": [mine]})
+    assert [(one["order"], one["num_retries"]) for one in params(result, "gpt-oss-20b")] == [(1, 0), (1, 5), (2, 0), (3, 5)]
+    ordered = {**mine, "litellm_params": {**mine["litellm_params"], "order": 7}}
+    assert [one.get("order") for one in params(gateway_config([CHAT], extra={"model_list": [ordered]}), "gpt-oss-20b")] == [None, 7]
+
+
+def test_a_question_goes_to_five_more_at_most():
+    backends = [{"api_base": "http://192.0.2.%d:11434" % number, "models": [CHAT]} for number in range(1, 21)]
+    orders = [one["order"] for one in params(gateway_config([], backends=backends), "gpt-oss-20b")]
+    assert orders == [1] * 20 + [2, 3, 4, 5, 6]
+
+
 def test_the_cpu_of_a_host_without_a_gpu_needs_no_word():
     assert "num_gpu" not in params(gateway_config([EMBED]), "bge-m3")[0]
 
