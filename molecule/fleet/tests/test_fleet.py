@@ -245,7 +245,7 @@ MISTAKES = {
     "nobody": ({"llm_stack_primary": "fleet-g9"}, "llm_stack_primary: the inventory has no fleet-g9"),
     "no list": ({"llm_stack_engines": "fleet-e1"}, "llm_stack_engines: it is no list"),
     "no engine of that name": ({"llm_stack_engines": ["fleet-e9"]}, "llm_stack_engines: the inventory has no fleet-e9"),
-    "no gateway": ({"llm_stack_services": ["litelm"]}, "runs no litellm (it is ['litelm'])"),
+    "no gateway": ({"llm_stack_services": ["litelm"]}, "runs no litellm (it has litelm)"),
 }
 
 
