@@ -143,7 +143,7 @@ import urllib.parse
 MODES = ("chat", "embedding")
 ENGINE = "http://ollama:11434"  # the host's own, by its name on the network of the services
 REDIS = {"redis_host": "os.environ/REDIS_HOST", "redis_port": "os.environ/REDIS_PORT", "redis_password": "os.environ/REDIS_PASSWORD"}
-FAILOVERS = 5
+FAILOVERS = 5  # how many deployments of a route are asked in turn after a failure
 # The sections that LiteLLM reads. It ignores others without a word.
 SECTIONS = [
     "model_list",

@@ -35,7 +35,10 @@ def test_a_plan_becomes_routes_with_the_right_prefix_and_one_context():
 
 
 def test_where_several_have_a_model_all_are_asked_in_turn():
-    backends = [{"api_base": "http://192.0.2.11:11434", "models": [{"name": "tinyllama"}, {"name": "gpt-oss:20b", "route": "gpt-oss-20b"}]}]
+    # The slash at the end is one that people write.
+    backends = [
+        {"api_base": "http://192.0.2.11:11434/", "models": [{"name": "tinyllama"}, {"name": "gpt-oss:20b", "route": "gpt-oss-20b"}]}
+    ]
     result = gateway_config([CHAT], backends=backends)
     own, other = "http://ollama:11434", "http://192.0.2.11:11434"
     assert [(one["order"], one["num_retries"], one["api_base"]) for one in params(result, "gpt-oss-20b")] == [
