@@ -37,6 +37,7 @@ fi
 step yamllint --strict .
 step ruff check --quiet .
 step ruff format --check --quiet .
+step mypy
 step antsibull-changelog lint
 step ansible-lint -q --nocolor
 step antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs=dependent .

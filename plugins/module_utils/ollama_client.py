@@ -116,7 +116,7 @@ class OllamaClient:
         self.url = url.rstrip("/")
         self.timeout = timeout
 
-    def _open(self, method: str, path: str, body: dict | None = None, timeout: float | None = None):
+    def _open(self, method: str, path: str, body: dict[str, t.Any] | None = None, timeout: float | None = None) -> t.Any:
         try:
             return open_url(
                 self.url + path,
@@ -139,7 +139,7 @@ class OllamaClient:
             text = json.loads(text)["error"]
         return one_line("HTTP %d: %s" % (error.code, text or error.reason))
 
-    def _json(self, method: str, path: str, body: dict | None = None, timeout: int | None = None) -> dict:
+    def _json(self, method: str, path: str, body: dict[str, t.Any] | None = None, timeout: int | None = None) -> dict[str, t.Any]:
         try:
             with self._open(method, path, body, timeout) as answer:
                 text = answer.read()
@@ -157,14 +157,14 @@ class OllamaClient:
         """The engine's version, such as ``0.40.2``."""
         return str(self._json("GET", "/api/version").get("version", ""))
 
-    def models(self) -> list[dict]:
+    def models(self) -> list[dict[str, t.Any]]:
         """The models on the engine's disk, as ``/api/tags`` lists them."""
         answer = self._json("GET", "/api/tags")
         if "models" not in answer:
             raise OllamaError("what answers at %s is no Ollama: it has no list of models" % self.url)
         return answer["models"] or []
 
-    def loaded(self) -> list[dict]:
+    def loaded(self) -> list[dict[str, t.Any]]:
         """The models in memory, as ``/api/ps`` lists them."""
         return self._json("GET", "/api/ps").get("models") or []
 
@@ -176,7 +176,7 @@ class OllamaClient:
         """Take a name away, and the data that no other name uses."""
         self._json("DELETE", "/api/delete", {"model": name})
 
-    def load(self, name: str, keep_alive: str, options: dict | None = None, timeout: int = 600) -> None:
+    def load(self, name: str, keep_alive: str, options: dict[str, t.Any] | None = None, timeout: int = 600) -> None:
         """Load a model into memory.
 
         :arg keep_alive: how long it stays, as Ollama writes it; ``-1`` is for ever, ``0`` unloads it.
@@ -287,7 +287,7 @@ def fetch_manifest(name: ModelName, insecure: bool = False, timeout: int = 30) -
     return Manifest(hashlib.sha256(body).hexdigest(), blobs)
 
 
-def parse_line(raw: bytes) -> dict:
+def parse_line(raw: bytes) -> dict[str, t.Any]:
     """Read one line of a stream. A line that is no JSON object becomes an error line that shows it."""
     text = raw.decode("utf-8", "replace").strip()
     if not text:

@@ -146,7 +146,9 @@ problems:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.local_llm.fleet.plugins.module_utils.gpu import Host, amd, apple, cards, intel, nvidia, system
+from ansible_collections.local_llm.fleet.plugins.module_utils.gpu import amd, apple, cards, intel, nvidia, system
+from ansible_collections.local_llm.fleet.plugins.module_utils.host import Host
+from ansible_collections.local_llm.fleet.plugins.module_utils.host import system as host_system
 
 
 def read(host: Host) -> dict:
@@ -161,7 +163,7 @@ def read(host: Host) -> dict:
         more, faults = vendor.read(host, found)
         gpus += more
         problems += faults
-    return {"gpus": gpus, "memory": memory, "os": system.parse_os_release(host.text("/etc/os-release") or ""), "problems": problems}
+    return {"gpus": gpus, "memory": memory, "os": host_system.read(host)["name"] or None, "problems": problems}
 
 
 def main() -> None:

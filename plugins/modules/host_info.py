@@ -439,8 +439,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.local_llm.fleet.plugins.module_utils import env_file
-from ansible_collections.local_llm.fleet.plugins.module_utils.gpu import Host
 from ansible_collections.local_llm.fleet.plugins.module_utils.gpu.system import parse_meminfo
+from ansible_collections.local_llm.fleet.plugins.module_utils.host import Host
 
 LISTEN = "0A"  # the kernel's number for a listening socket (include/net/tcp_states.h)
 EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 (compared with, never bound to)

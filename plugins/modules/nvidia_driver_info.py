@@ -74,18 +74,39 @@ system:
       type: str
       sample: debian
     like:
-      description: The C(ID_LIKE) of C(/etc/os-release).
+      description: Its C(ID_LIKE).
       type: str
       sample: "rhel centos fedora"
     version:
       description: Its C(VERSION_ID).
       type: str
       sample: "13"
+    codename:
+      description: Its C(VERSION_CODENAME).
+      type: str
+      sample: trixie
+    base_codename:
+      description: Its C(UBUNTU_CODENAME) or C(DEBIAN_CODENAME), the release that a derivative is made of.
+      type: str
+      sample: ""
+    platform:
+      description: Its C(PLATFORM_ID).
+      type: str
+      sample: ""
+    name:
+      description: Name and version, for messages.
+      type: str
+      sample: Debian 13
+    package_tool:
+      description: The tool that manages the host's packages - V(apt), V(dnf), V(zypper), V(pacman), V(yum), or empty.
+      type: str
+      sample: apt
     machine:
       description: What C(uname -m) says.
       type: str
       sample: x86_64
-  sample: {id: debian, like: "", version: "13", machine: x86_64}
+  sample: {id: debian, like: "", version: "13", codename: trixie, base_codename: "", platform: "", name: Debian 13, package_tool: apt,
+           machine: x86_64}
 kernel:
   description: The kernels.
   returned: success
@@ -298,8 +319,9 @@ import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.local_llm.fleet.plugins.module_utils.gpu import Host, cards, first_line, hexadecimal, pci_address
+from ansible_collections.local_llm.fleet.plugins.module_utils.gpu import cards, first_line, hexadecimal, pci_address
 from ansible_collections.local_llm.fleet.plugins.module_utils.gpu.nvidia import VENDOR, WSL_FOLDER
+from ansible_collections.local_llm.fleet.plugins.module_utils.host import Host, system
 
 SECURE_BOOT = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
 # Where DKMS keeps the key that it signs with: Debian's and Ubuntu's, and the RHEL family's.
@@ -342,11 +364,6 @@ def generation(device: str) -> str:
 def natural(text: str) -> list[tuple[int, int, str]]:
     """Return a key by which kernel releases sort as they were made: 6.8.0-9 before 6.8.0-60."""
     return [(1, int(part), "") if part.isdigit() else (0, 0, part) for part in re.findall(r"[0-9]+|[^0-9]+", text)]
-
-
-def parse_os_release(text: str) -> dict[str, str]:
-    """Return the values of ``/etc/os-release`` by name."""
-    return dict(re.findall(r'^([A-Z_]+)="?([^"\n]*)"?$', text, re.MULTILINE))
 
 
 def parse_packages(text: str) -> tuple[dict[str, dict[str, t.Any]], dict[str, str]]:
@@ -526,8 +543,6 @@ def units(host: Host) -> dict[str, dict[str, bool]]:
 def read(host: Host, files: list[str]) -> dict[str, t.Any]:
     """Read a machine: what this module returns."""
     release, machine = (host.run(host.find("uname") or "uname", "-r", "-m")[1].split() + ["", ""])[:2]
-    system = parse_os_release(host.text("/etc/os-release") or "")
-    names = {key: system.get(name, "") for key, name in (("id", "ID"), ("like", "ID_LIKE"), ("version", "VERSION_ID"))}
     found, lent, switches = pci(host)
     packages, metapackages = parse_packages(package_list(host))
     with_modules = [name for name in host.names("/lib/modules") if host.text("/lib/modules/%s/modules.dep" % name) is not None]
@@ -536,7 +551,7 @@ def read(host: Host, files: list[str]) -> dict[str, t.Any]:
     is_open = None if version is None else "Open Kernel Module" in version
     return {
         "platform": platform_of(host, release),
-        "system": {**names, "machine": machine},
+        "system": {**system.read(host), "machine": machine},
         "kernel": {"release": release, "installed": installed, "metapackages": metapackages},
         "cards": found,
         "lent": lent,

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible_collections.local_llm.fleet.plugins.filter.nvidia_driver_plan import newer, nvidia_driver_plan
-from ansible_collections.local_llm.fleet.plugins.module_utils.gpu import Host
+from ansible_collections.local_llm.fleet.plugins.module_utils.host import Host
 from ansible_collections.local_llm.fleet.plugins.modules.nvidia_driver_info import (
     generation,
     natural,

@@ -13,7 +13,7 @@ import yaml
 from ansible_collections.local_llm.fleet.plugins.filter.model_plan import model_plan
 from ansible_collections.local_llm.fleet.plugins.filter.plan_parse import plan_parse
 from ansible_collections.local_llm.fleet.plugins.filter.plan_text import models_text, skipped_text
-from ansible_collections.local_llm.fleet.plugins.module_utils.gpu import Host
+from ansible_collections.local_llm.fleet.plugins.module_utils.host import Host
 from ansible_collections.local_llm.fleet.plugins.modules.gpu_info import read
 
 COLLECTION = Path(__file__).resolve().parents[2]

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import typing as t
 
-from . import MIB, Card, Host, gpu, hexadecimal, mib, parse_json, pci_address, squeezed, whole
+from ..host import Host, whole
+from . import MIB, Card, gpu, hexadecimal, mib, parse_json, pci_address, squeezed
 
 VENDOR = "1002"
 ROCM_FOLDER = "/opt/rocm/bin"

@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 import typing as t
 
-from . import MIB, Host, first_line, gpu, whole
+from ..host import Host, whole
+from . import MIB, first_line, gpu
 
 SYSCTLS = ("hw.memsize", "hw.optional.arm64", "machdep.cpu.brand_string", "iogpu.wired_limit_mb")
 # Metal's own figure, in bytes. The function is bound by hand where the bridge does not know it.

@@ -9,7 +9,8 @@ import contextlib
 import re
 import typing as t
 
-from . import MIB, Card, Host, gpu, mib, parse_json, pci_address, squeezed
+from ..host import Host
+from . import MIB, Card, gpu, mib, parse_json, pci_address, squeezed
 
 VENDOR = "8086"
 

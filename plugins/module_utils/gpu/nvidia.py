@@ -9,7 +9,8 @@ import re
 import typing as t
 from xml.etree import ElementTree
 
-from . import Card, Host, first_line, gpu, pci_address, whole
+from ..host import Host, whole
+from . import Card, first_line, gpu, pci_address
 
 VENDOR = "10de"
 NEEDED_FIELDS = ("index", "uuid", "pci.bus_id", "name", "memory.total")
@@ -136,7 +137,7 @@ def too_old(device: str) -> bool:
 
 def query(host: Host, tool: str) -> tuple[list[dict[str, str]], list[str]]:
     """Ask ``nvidia-smi`` for all GPUs, without the fields that this driver does not know."""
-    fields = QUERY_FIELDS
+    fields: tuple[str, ...] = QUERY_FIELDS
     while True:
         status, out, err = host.run(tool, "--query-gpu=" + ",".join(fields), "--format=csv,noheader,nounits")
         unknown = re.search(r'Field "([a-z._]+)" is not a valid field', out + err)

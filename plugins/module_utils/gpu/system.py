@@ -1,13 +1,13 @@
 # Copyright: (c) 2026, the local_llm.fleet contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Read the machine's own memory, which is what models on the CPU live in, and the name of its operating system."""
+"""Read the machine's own memory, which is what models on the CPU live in."""
 
 from __future__ import annotations
 
 import re
 
-from . import Host
+from ..host import Host
 
 
 def parse_meminfo(text: str) -> tuple[int | None, int | None]:
@@ -24,13 +24,6 @@ def parse_cgroup_limit(text: str) -> int | None:
     if not re.match(r"^[0-9]{1,20}$", text) or int(text) >= 2**60:
         return None
     return int(text) // 2**20
-
-
-def parse_os_release(text: str) -> str | None:
-    """Return name and version from the text of ``/etc/os-release``: ``Debian 13``, ``Rocky Linux 9.5``."""
-    found = dict(re.findall(r'^(NAME|VERSION_ID)="?([^"\n]*)"?$', text, re.MULTILINE))
-    words = [found.get("NAME", "").replace(" GNU/Linux", ""), found.get("VERSION_ID", "")]
-    return " ".join(word for word in words if word) or None
 
 
 def read(host: Host) -> tuple[dict[str, int | None], list[str]]:

@@ -9,7 +9,8 @@ import json
 import time
 
 import pytest
-from ansible_collections.local_llm.fleet.plugins.module_utils.gpu import Host, amd, apple, cards, intel, nvidia, pci_address, system, whole
+from ansible_collections.local_llm.fleet.plugins.module_utils.gpu import amd, apple, cards, intel, nvidia, pci_address, system
+from ansible_collections.local_llm.fleet.plugins.module_utils.host import Host, whole
 from ansible_collections.local_llm.fleet.plugins.modules.gpu_info import read
 from hypothesis import given
 from hypothesis import strategies as st
@@ -511,19 +512,6 @@ def test_memory_that_cannot_be_read(machine):
     assert problems == ["/proc/meminfo does not say how much memory there is"]
 
 
-@pytest.mark.parametrize(
-    ("text", "name"),
-    [
-        ('PRETTY_NAME="Debian GNU/Linux 13 (trixie)"\nNAME="Debian GNU/Linux"\nVERSION_ID="13"\n', "Debian 13"),
-        ('NAME="Ubuntu"\nVERSION_ID="24.04"\n', "Ubuntu 24.04"),
-        ("NAME=Fedora\nVERSION_ID=43\n", "Fedora 43"),
-        ("", None),
-    ],
-)
-def test_os_release(text, name):
-    assert system.parse_os_release(text) == name
-
-
 # Any text in, no exception out, and no number that the text does not hold.
 
 JSON = st.recursive(
@@ -558,7 +546,6 @@ def test_parsers_survive_any_text(text):
     apple.parse_metal(text)
     system.parse_meminfo(text)
     system.parse_cgroup_limit(text)
-    system.parse_os_release(text)
     pci_address(text)
 
 
