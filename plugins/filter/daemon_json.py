@@ -50,50 +50,26 @@ _value:
   type: dict
 """
 
-import json
+import typing as t
 
 from ansible.errors import AnsibleFilterError
-
-ROTATING_DRIVERS = ("json-file", "local")
-
-
-def merge(there, wanted):
-    """Merge two JSON values: mappings key by key, lists without doubles, and of anything else ``wanted`` wins."""
-    if isinstance(there, dict) and isinstance(wanted, dict):
-        return {**there, **{key: merge(there[key], value) if key in there else value for key, value in wanted.items()}}
-    if isinstance(there, list) and isinstance(wanted, list):
-        return there + [value for value in wanted if value not in there]
-    return wanted
+from ansible_collections.local_llm.fleet.plugins.plugin_utils import docker_engine
 
 
-def fill(there, defaults):
-    """Add to a JSON value what it lacks. Of two values that are no mappings the one that is there stays."""
-    if isinstance(there, dict) and isinstance(defaults, dict):
-        return {**defaults, **{key: fill(value, defaults[key]) if key in defaults else value for key, value in there.items()}}
-    return there
-
-
-def daemon_json(text: str, wanted: dict | None = None, log_rotation: dict | None = None, defaults: dict | None = None) -> dict:
+def daemon_json(text: str, wanted: dict | None = None, log_rotation: dict | None = None, defaults: dict | None = None) -> dict[str, t.Any]:
     """Return the settings of a daemon.json with others merged in.
 
     :raises AnsibleFilterError: when the text is not a JSON object. The message is one line for the user.
     """
     try:
-        there = json.loads(text) if text.strip() else {}
-    except ValueError as error:
-        raise AnsibleFilterError("/etc/docker/daemon.json is not JSON and was left as it is; mend it: %s" % error) from error
-    if not isinstance(there, dict):
-        raise AnsibleFilterError("/etc/docker/daemon.json is not a JSON object and was left as it is; mend it")
-    merged = fill(merge(there, wanted or {}), defaults or {})
-    driver = merged.get("log-driver", ROTATING_DRIVERS[0])
-    if log_rotation and driver in ROTATING_DRIVERS:
-        options = merged.get("log-opts")
-        merged = {**merged, "log-driver": driver, "log-opts": {**log_rotation, **(options if isinstance(options, dict) else {})}}
-    return merged
+        there = docker_engine.parse(text.removeprefix("\ufeff"))
+    except docker_engine.DaemonJsonError as error:
+        raise AnsibleFilterError(str(error)) from error
+    return docker_engine.merged(there, wanted, log_rotation, defaults)
 
 
 class FilterModule:
     """The filters of this file."""
 
-    def filters(self) -> dict:
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         return {"daemon_json": daemon_json}

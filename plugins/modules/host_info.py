@@ -16,6 +16,13 @@ description:
     project's containers and files - and tries addresses that it will have to fetch from.
   - It judges nothing, changes nothing, and returns no secret.
 options:
+  sections:
+    description:
+      - What is read. V(stack) is all that is not V(system) or V(daemon).
+    type: list
+    elements: str
+    choices: [stack, system, daemon]
+    default: [stack]
   project:
     description:
       - Name of the Compose project.
@@ -139,34 +146,156 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+system:
+  description: What the operating system says of itself.
+  returned: when V(system) is one of the O(sections)
+  type: dict
+  contains:
+    id:
+      description: The C(ID) of C(/etc/os-release).
+      type: str
+      sample: debian
+    like:
+      description: Its C(ID_LIKE).
+      type: str
+      sample: "rhel centos fedora"
+    version:
+      description: Its C(VERSION_ID).
+      type: str
+      sample: "13"
+    codename:
+      description: Its C(VERSION_CODENAME).
+      type: str
+      sample: trixie
+    base_codename:
+      description: Its C(UBUNTU_CODENAME) or C(DEBIAN_CODENAME), the release that a derivative is made of.
+      type: str
+      sample: ""
+    platform:
+      description: Its C(PLATFORM_ID).
+      type: str
+      sample: ""
+    name:
+      description: Name and version, for messages.
+      type: str
+      sample: Debian 13
+    package_tool:
+      description: The tool that manages the host's packages - V(apt), V(dnf), V(zypper), V(pacman), V(yum), or empty.
+      type: str
+      sample: apt
+    machine:
+      description: What C(uname -m) says.
+      type: str
+      sample: x86_64
+daemon:
+  description: The Docker daemon, and what its unit gives it on the command line.
+  returned: when V(daemon) is one of the O(sections)
+  type: dict
+  contains:
+    installed:
+      description: Whether there is a C(dockerd).
+      type: bool
+      sample: true
+    snap:
+      description: Whether Docker is the snap package.
+      type: bool
+      sample: false
+    version:
+      description: Its version; empty where it does not answer.
+      type: str
+      sample: 26.1.5
+    errors:
+      description: Why it does not answer.
+      type: list
+      elements: str
+      sample: []
+    compose_version:
+      description: Version of the Compose plugin; empty where there is none.
+      type: str
+      sample: 2.26.1
+    data_root:
+      description: The folder that it keeps its data in.
+      type: str
+      sample: /var/lib/docker
+    log_driver:
+      description: The log driver of new containers.
+      type: str
+      sample: json-file
+    mirrors:
+      description: The mirrors of Docker Hub that it runs with.
+      type: list
+      elements: str
+      sample: ["http://mirror.example.com:5000/"]
+    insecure:
+      description: The registries that it knows, insecure ones among them.
+      type: list
+      elements: str
+      sample: [docker.io]
+    has_proxy:
+      description: Whether it runs with a proxy.
+      type: bool
+      sample: false
+    runtimes:
+      description: The names of its runtimes.
+      type: list
+      elements: str
+      sample: [runc]
+    cdi:
+      description: Whether it reads CDI specifications.
+      type: bool
+      sample: false
+    flags:
+      description:
+        - The flags of its command line, as it runs and as its unit would start it next. A key of C(daemon.json) that is among them keeps
+          it from starting.
+      type: list
+      elements: dict
+      contains:
+        flag:
+          description: The flag's long name.
+          type: str
+          sample: log-driver
+        key:
+          description: The key of C(daemon.json) that means the same.
+          type: str
+          sample: log-driver
+        values:
+          description: Its values. A proxy's are left out, since they may hold a password.
+          type: list
+          elements: str
+          sample: [journald]
+        file:
+          description: The file that names it; empty where none was found.
+          type: str
+          sample: /etc/systemd/system/docker.service.d/logs.conf
 user:
   description: Who reads, by name. Kept facts may be those of another.
-  returned: success
+  returned: when V(stack) is one of the O(sections)
   type: str
   sample: root
 systemd:
   description: Whether systemd runs the host.
-  returned: success
+  returned: when V(stack) is one of the O(sections)
   type: bool
   sample: true
 memory_mib:
   description: The host's memory in MiB. V(none) where it could not be read.
-  returned: success
+  returned: when V(stack) is one of the O(sections)
   type: int
   sample: 7812
 clock_offset:
   description: Seconds by which the host's clock is ahead of O(reference_time). V(none) without one.
-  returned: success
+  returned: when V(stack) is one of the O(sections)
   type: float
   sample: -0.2
 iptables:
   description: Whether the host has C(iptables).
-  returned: success
+  returned: when V(stack) is one of the O(sections)
   type: bool
   sample: true
 ports:
   description: The O(ports), in their order.
-  returned: success
+  returned: when V(stack) is one of the O(sections)
   type: list
   elements: dict
   contains:
@@ -190,7 +319,7 @@ ports:
       sample: python3 (process 812)
 units:
   description: The O(units), by name.
-  returned: success
+  returned: when V(stack) is one of the O(sections)
   type: dict
   sample: {local-llm-firewall.service: {sha256: 9b1e…, enabled: true}}
   contains:
@@ -204,7 +333,7 @@ units:
       sample: true
 paths:
   description: The O(paths), with what their file systems have.
-  returned: success
+  returned: when V(stack) is one of the O(sections)
   type: list
   elements: dict
   contains:
@@ -226,7 +355,7 @@ paths:
       sample: 102400
 sources:
   description: The O(sources), and those of the packages.
-  returned: success
+  returned: when V(stack) is one of the O(sections)
   type: list
   elements: dict
   contains:
@@ -250,7 +379,7 @@ sources:
       sample: "[Errno -2] Name or service not known"
 docker:
   description: The Docker Engine. V(none) where there is no C(docker).
-  returned: success
+  returned: when V(stack) is one of the O(sections)
   type: dict
   contains:
     version:
@@ -298,7 +427,7 @@ docker:
       sample: [litellm_ollama_data, litellm_postgres_data]
 packages:
   description: Those of O(packages) that are installed, by name.
-  returned: success
+  returned: when V(stack) is one of the O(sections)
   type: dict
   sample: {nvidia-container-toolkit: {version: 1.20.0-1, held: false}}
   contains:
@@ -312,7 +441,7 @@ packages:
       sample: false
 cdi:
   description: The CDI specifications, which say how devices get into containers.
-  returned: success
+  returned: when V(stack) is one of the O(sections)
   type: list
   elements: dict
   contains:
@@ -331,7 +460,7 @@ cdi:
       sample: ["0", GPU-5f2e1c6a-0d3b-4b7e-9a44-1c1d7a2f8e90, all]
 containers:
   description: The project's containers, and those of O(containers).
-  returned: success
+  returned: when V(stack) is one of the O(sections)
   type: list
   elements: dict
   contains:
@@ -383,17 +512,17 @@ containers:
       sample: []
 files:
   description: The files in O(project_dir), by name.
-  returned: success
+  returned: when V(stack) is one of the O(sections)
   type: dict
   sample: {compose.yml: {mode: "0644", owner: root, sha256: 1f0c…}}
 project_dir:
   description: Mode and owner of O(project_dir). V(none) where there is none.
-  returned: success
+  returned: when V(stack) is one of the O(sections)
   type: dict
   sample: {mode: "0755", owner: root}
 environment:
   description: What can be said of the environment file C(.env) without its secrets. V(none) where there is no such file.
-  returned: success
+  returned: when V(stack) is one of the O(sections)
   type: dict
   contains:
     names:
@@ -402,12 +531,12 @@ environment:
       elements: str
       sample: [LITELLM_MASTER_KEY, LITELLM_SALT_KEY, POSTGRES_PASSWORD]
     unread_lines:
-      description: The numbers of lines that are neither C(NAME=value) nor a comment.
+      description: The numbers of the lines for which Compose refuses the file.
       type: list
       elements: int
       sample: []
     expanded:
-      description: The variables in whose value Compose would replace a C($).
+      description: The variables whose value names other variables, as in C($NAME), which Compose replaces.
       type: list
       elements: str
       sample: []
@@ -415,7 +544,7 @@ firewall:
   description:
     - Whether the project's firewall rules are as they should be. V(none) where it has none, or where others than root could have
       written the script that tells.
-  returned: success
+  returned: when V(stack) is one of the O(sections)
   type: bool
   sample: true
 """
@@ -440,7 +569,7 @@ from concurrent.futures import ThreadPoolExecutor
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.local_llm.fleet.plugins.module_utils import env_file
 from ansible_collections.local_llm.fleet.plugins.module_utils.gpu.system import parse_meminfo
-from ansible_collections.local_llm.fleet.plugins.module_utils.host import Host
+from ansible_collections.local_llm.fleet.plugins.module_utils.host import Host, docker, system
 
 LISTEN = "0A"  # the kernel's number for a listening socket (include/net/tcp_states.h)
 EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 (compared with, never bound to)
@@ -806,13 +935,22 @@ def has_address(address: str) -> bool:
 
 def read(params: dict[str, t.Any]) -> dict[str, t.Any]:
     """Return what the module returns, for its parameters."""
-    clock = time.time()
     host = Host(params["timeout"])
+    found: dict[str, t.Any] = {}
+    if "system" in params["sections"]:
+        found["system"] = {**system.read(host), "machine": os.uname().machine}
+    if "daemon" in params["sections"]:
+        found["daemon"] = docker.read(host)
+    if "stack" in params["sections"]:
+        found.update(read_stack(host, params))
+    return found
+
+
+def read_stack(host: Host, params: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Return what is read of the Compose project and of what it needs."""
+    clock = time.time()
     reader = Reader(host, params)
-    environment = None
-    text = host.text(os.path.join(params["project_dir"], ".env"))
-    if text is not None:
-        environment = env_file.parse(text)
+    environment = env_file.read(host.path(os.path.join(params["project_dir"], ".env")))
     with ThreadPoolExecutor(3) as pool:
         engine, sources, firewall = pool.submit(reader.engine), pool.submit(reader.sources), pool.submit(reader.firewall)
     values = environment.pop("values") if environment else {}
@@ -840,6 +978,7 @@ def read(params: dict[str, t.Any]) -> dict[str, t.Any]:
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
+            "sections": {"type": "list", "elements": "str", "choices": ["stack", "system", "daemon"], "default": ["stack"]},
             "project": {"type": "str", "default": "local-llm"},
             "project_dir": {"type": "path", "default": "/opt/local_llm"},
             "containers": {"type": "list", "elements": "str", "default": []},

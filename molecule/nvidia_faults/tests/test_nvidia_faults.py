@@ -184,7 +184,7 @@ def test_the_toolkit_comes_in_spite_of_what_is_there():
     before = docker_starts(FIRST)
     done = run(FIRST, options=TOOLKIT)
     assert not done.failed
-    assert done.text.count("docker_engine : Restart it") == 1 and docker_starts(FIRST) != before
+    assert done.text.count("docker_engine : Restart Docker]") == 1 and docker_starts(FIRST) != before
     after = json.loads(sh(FIRST, f"cat {DAEMON}"))
     assert after["features"] == {**own["features"], "cdi": True}
     assert after["runtimes"] == {**own["runtimes"], "nvidia": {"path": "nvidia-container-runtime"}}
@@ -221,7 +221,7 @@ def test_cut_before_docker_is_restarted():
     kept = sh(FIRST, f"cat {DAEMON}")
     sh(FIRST, f"echo '{{}}' >{DAEMON}; systemctl reset-failed docker; systemctl restart docker; cat >{DAEMON}", text=kept)
     done = run(FIRST, options=TOOLKIT)
-    assert not done.failed and "Write daemon.json" not in done.changed and "docker_engine : Restart it" in done.text
+    assert not done.failed and "Write daemon.json" not in done.changed and "docker_engine : Restart Docker]" in done.text
     assert run(FIRST, options=TOOLKIT).changed == []
 
 

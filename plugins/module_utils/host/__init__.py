@@ -37,6 +37,18 @@ class Host:
         except OSError:
             return None
 
+    def data(self, path: str) -> bytes:
+        """Return a file's bytes as they are; nothing where it cannot be read."""
+        try:
+            with open(self.path(path), "rb") as stream:
+                return stream.read()
+        except OSError:
+            return b""
+
+    def exists(self, path: str) -> bool:
+        """Tell whether there is a file, folder or device of that name; one that may not be read counts, too."""
+        return os.path.exists(self.path(path))
+
     def number(self, path: str) -> int | None:
         """Return a file's whole number, or None where there is none."""
         return whole(self.text(path))

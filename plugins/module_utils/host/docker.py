@@ -1,0 +1,173 @@
+# Copyright: (c) 2026, the local_llm.fleet contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Read the Docker daemon: what it is, and what its unit gives it on the command line."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import typing as t
+
+from . import Host
+
+# Flags whose key in daemon.json is written otherwise (dockerd's reference: most list flags are plural there).
+KEYS = {
+    "add-runtime": "runtimes",
+    "authorization-plugin": "authorization-plugins",
+    "cdi-spec-dir": "cdi-spec-dirs",
+    "cluster-store-opt": "cluster-store-opts",
+    "default-address-pool": "default-address-pools",
+    "default-network-opt": "default-network-opts",
+    "default-ulimit": "default-ulimits",
+    "dns-opt": "dns-opts",
+    "exec-opt": "exec-opts",
+    "feature": "features",
+    "host": "hosts",
+    "host-gateway-ip": "host-gateway-ips",
+    "insecure-registry": "insecure-registries",
+    "label": "labels",
+    "log-opt": "log-opts",
+    "node-generic-resource": "node-generic-resources",
+    "registry-mirror": "registry-mirrors",
+    "storage-opt": "storage-opts",
+}
+SHORT = {"b": "bridge", "D": "debug", "G": "group", "H": "host", "l": "log-level", "p": "pidfile", "s": "storage-driver", "g": "data-root"}
+PROXIES = ("http-proxy", "https-proxy", "no-proxy")
+PROPERTIES = ("MainPID", "ExecStart", "Environment", "EnvironmentFiles", "FragmentPath", "DropInPaths")
+
+
+class Flag(t.TypedDict):
+    """A key of daemon.json that the daemon's command line has."""
+
+    flag: str  #: its long name, without the dashes
+    key: str
+    values: list[str]  #: in order, an empty one for a flag without a value; a proxy's is empty, since it may hold a password
+    file: str  #: the file that names the flag; empty where none does
+
+
+def parse_command_line(arguments: list[str]) -> dict[str, list[str]]:
+    """Return the values of dockerd's flags by the flag's long name, in order. A flag without a value has an empty one.
+
+    Flags are read as pflag does: ``--name=value``, ``--name value``, ``-H value``, ``-Hvalue``.
+    """
+    found: dict[str, list[str]] = {}
+    rest = list(arguments)
+    while rest:
+        one = rest.pop(0)
+        if one.startswith("--"):
+            name, equals, value = one[2:].partition("=")
+        elif re.match(r"^-[A-Za-z]", one):
+            name, value = SHORT.get(one[1], one[1]), one[2:].lstrip("=")
+            equals = value
+        else:
+            continue
+        if not equals and rest and not rest[0].startswith("-"):
+            value = rest.pop(0)
+        if name:
+            found.setdefault(name, []).append(value)
+    return found
+
+
+def parse_properties(text: str) -> dict[str, str]:
+    """Return what ``systemctl show`` prints, by property; several lines of one property are joined by a line's end."""
+    found: dict[str, str] = {}
+    for line in text.splitlines():
+        name, _equals, value = line.partition("=")
+        found[name] = found[name] + "\n" + value if name in found else value
+    return found
+
+
+def environment_of(host: Host, properties: dict[str, str]) -> tuple[dict[str, str], list[str]]:
+    """Return the environment that a unit's command line is filled from, and the files that it comes from."""
+    values = dict(word.split("=", 1) for word in words_of(properties.get("Environment", "")) if "=" in word)
+    files = [line.split(" (")[0] for line in properties.get("EnvironmentFiles", "").splitlines() if line]
+    for path in files:
+        for line in (host.text(path) or "").splitlines():
+            match = re.match(r"^\s*([A-Za-z_][A-Za-z0-9_]*)=(.*)$", line)
+            if match:
+                values[match.group(1)] = " ".join(words_of(match.group(2)))
+    return values, files
+
+
+def words_of(text: str) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError:
+        return text.split()
+
+
+def next_command_line(properties: dict[str, str], environment: dict[str, str]) -> list[str]:
+    """Return the arguments that the unit starts the daemon with, its variables filled in as systemd does."""
+    match = re.search(r"argv\[\]=(.*?) ; ignore_errors=", properties.get("ExecStart", ""))
+    arguments: list[str] = []
+    for word in words_of(match.group(1)) if match else []:
+        whole = re.match(r"^\$([A-Za-z_][A-Za-z0-9_]*)$", word)
+        if whole:  # alone it is split into words, in braces it is not
+            arguments += words_of(environment.get(whole.group(1), ""))
+        else:
+            arguments.append(re.sub(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}", lambda name: environment.get(name.group(1), ""), word))
+    return arguments[1:]
+
+
+def flags(host: Host) -> list[Flag]:
+    """Read which keys of daemon.json the daemon's command line has: as it runs, and as its unit would start it next.
+
+    A key that stands in both places keeps the daemon from starting, and ``dockerd --validate`` does not see that by itself.
+    """
+    properties = parse_properties(host.run("systemctl", "show", "docker.service", "--property=" + ",".join(PROPERTIES))[1])
+    environment, files = environment_of(host, properties)
+    files = properties.get("DropInPaths", "").split() + files + properties.get("FragmentPath", "").split()
+    number = properties.get("MainPID", "0")
+    if number == "0":
+        number = host.text("/run/docker.pid") or host.text("/var/run/docker.pid") or "0"
+    running = (host.text("/proc/%s/cmdline" % number) or "").split("\0")[1:] if number != "0" else []
+    names: dict[str, list[str]] = {}
+    for arguments in (running, next_command_line(properties, environment)):
+        for name, values in parse_command_line(arguments).items():
+            there = names.setdefault(name, [])
+            there += [value for value in values if value not in there]
+    texts = {path: host.text(path) or "" for path in dict.fromkeys(files)}
+    return [
+        {
+            "flag": name,
+            "key": KEYS.get(name, name),
+            "values": [] if name in PROXIES else values,
+            "file": next((path for path, text in texts.items() if re.search(r"--?%s\b" % re.escape(name), text)), ""),
+        }
+        for name, values in names.items()
+    ]
+
+
+def read(host: Host) -> dict[str, t.Any]:
+    """Read the daemon of a host: what ``docker info`` says of it, and its flags.
+
+    :returns: ``installed`` (a dockerd is there), ``snap``, ``version`` (empty where it does not answer), ``errors``,
+        ``compose_version``, ``data_root``, ``log_driver``, ``mirrors``, ``insecure``, ``has_proxy``, ``runtimes``, ``cdi``,
+        ``flags`` (see :class:`Flag`). No password is among them.
+    """
+    docker, info = host.find("docker"), {}
+    if docker:
+        # Without a daemon it answers too, with an exit status that differs by version, and the server's part is empty.
+        try:
+            info = json.loads(host.run(docker, "info", "--format", "{{json .}}")[1])
+        except ValueError:
+            info = {}
+    registry = info.get("RegistryConfig") or {}
+    plugins = (info.get("ClientInfo") or {}).get("Plugins") or []
+    return {
+        "installed": host.find("dockerd") is not None,
+        "snap": host.find("docker", "/snap/bin") == host.path("/snap/bin/docker"),
+        "version": info.get("ServerVersion") or "",
+        "errors": info.get("ServerErrors") or [],
+        "compose_version": next((str(one.get("Version", "")).lstrip("v") for one in plugins if one.get("Name") == "compose"), ""),
+        "data_root": info.get("DockerRootDir") or "",
+        "log_driver": info.get("LoggingDriver") or "",
+        "mirrors": registry.get("Mirrors") or [],
+        "insecure": sorted(registry.get("IndexConfigs") or {}),
+        "has_proxy": bool(info.get("HttpsProxy")),
+        "runtimes": sorted(info.get("Runtimes") or {}),
+        "cdi": bool(info.get("CDISpecDirs")),
+        "flags": flags(host),
+    }

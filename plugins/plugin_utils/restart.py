@@ -1,0 +1,62 @@
+# Copyright: (c) 2026, the local_llm.fleet contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Say why a service did not start with new files, and what was put back."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+# Lines of a log that tell why, and words that only repeat that it failed.
+TELLING = re.compile(r"error|fail|fatal|refus|unable|cannot|invalid|denied|unknown|already in use|no such", re.IGNORECASE)
+REPEATING = re.compile(
+    r"Main process exited|Failed with result|Failed to start |start request repeated|Scheduled restart job|Deactivated successfully"
+)
+LONGEST = 400  # characters of a reason
+
+
+def reason(log: str) -> str:
+    """Return the line of a service's last log lines that tells why it ended: the last telling one, or the last at all."""
+    lines = [" ".join(line.split()) for line in log.splitlines() if line.strip()]
+    lines = [line for line in lines if not REPEATING.search(line)] or lines
+    telling = [line for line in lines if TELLING.search(line)]
+    line = (telling or lines or ["its log says nothing"])[-1]
+    return line if len(line) <= LONGEST else "..." + line[-LONGEST:]
+
+
+def fix_of(text: str, fixes: t.Sequence[t.Mapping[str, str]]) -> str:
+    """Return the fixes whose pattern (``says``) a text matches, joined; empty where none does."""
+    return "; ".join(dict.fromkeys(one["fix"] for one in fixes if re.search(one["says"], text, re.IGNORECASE)))
+
+
+def failure(
+    log: str, service: str, back: t.Mapping[str, t.Any], runs: bool, fixes: t.Sequence[t.Mapping[str, str]] = (), otherwise: str = ""
+) -> str:
+    """Return what the user reads when a service did not start with new files.
+
+    :arg log: the service's last log lines, or the error of what started it.
+    :arg back: what ``file_snapshot`` returned: ``files`` that were put back, and what was put aside (``refused``).
+    :arg runs: whether the service runs with the earlier files.
+    :arg fixes: what the log may say (``says``, a regular expression), and how to fix that (``fix``).
+    :arg otherwise: the fix where none of them matches.
+    """
+    files, refused = ", ".join(back.get("files") or []), ", ".join(back.get("refused") or [])
+    if files:
+        text = "%s did not start with the new %s: %s. The earlier %s put back, and %s %s." % (
+            service,
+            files,
+            reason(log),
+            "files were" if "," in files else "file was",
+            service,
+            "runs again" if runs else "does not start with that either",
+        )
+        text += " What was refused is %s." % refused if refused else ""
+    else:
+        text = "%s does not start: %s. No file was changed that could be put back%s." % (
+            service,
+            reason(log),
+            ", and it runs again" if runs else "",
+        )
+    fix = fix_of(log, fixes) or otherwise
+    return text + (" -> " + fix if fix else "")

@@ -1,0 +1,72 @@
+# Copyright: (c) 2026, the local_llm.fleet contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The daemon's flags are read as they run, and as the unit would start it next."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.local_llm.fleet.plugins.module_utils.host import Host, docker
+
+SHOW = """MainPID=42
+ExecStart={ path=/usr/bin/dockerd ; argv[]=/usr/bin/dockerd -H fd:// --containerd=/c.sock $DOCKER_OPTS ${ONE} ; ignore_errors=no ; pid=0 }
+Environment=ONE=--label=a
+EnvironmentFiles=/etc/default/docker (ignore_errors=yes)
+FragmentPath=/lib/systemd/system/docker.service
+DropInPaths=/etc/systemd/system/docker.service.d/logs.conf
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "flags"),
+    [
+        ("-H fd:// --containerd=/c.sock", {"host": ["fd://"], "containerd": ["/c.sock"]}),
+        (
+            "--log-driver journald --debug --log-opt a=b --log-opt c=d",
+            {"log-driver": ["journald"], "debug": [""], "log-opt": ["a=b", "c=d"]},
+        ),
+        ("-Hunix:///s -D -l warn", {"host": ["unix:///s"], "debug": [""], "log-level": ["warn"]}),
+        ("-H=tcp://0.0.0.0:1 --insecure-registry a --insecure-registry=b", {"host": ["tcp://0.0.0.0:1"], "insecure-registry": ["a", "b"]}),
+        ("--", {}),
+        ("", {}),
+    ],
+)
+def test_command_lines(arguments, flags):
+    assert docker.parse_command_line(arguments.split()) == flags
+
+
+@pytest.fixture
+def host(tmp_path):
+    files = {
+        "usr/local/bin/systemctl": "#!/bin/sh\ncat <<'END'\n%sEND\n" % SHOW,
+        "proc/42/cmdline": "/usr/bin/dockerd\0-H\0fd://\0--insecure-registry\0a:5000\0--https-proxy\0http://u:secret@p\0",
+        "etc/default/docker": "# options\nDOCKER_OPTS=\"--log-driver=journald --registry-mirror 'http://m'\"\n",
+        "etc/systemd/system/docker.service.d/logs.conf": "[Service]\nEnvironment=ONE=--label=a\n",
+        "lib/systemd/system/docker.service": "ExecStart=/usr/bin/dockerd -H fd:// --containerd=/c.sock $DOCKER_OPTS\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    return Host(5, root=str(tmp_path))
+
+
+def test_flags(host, monkeypatch):
+    monkeypatch.setenv("PATH", host.path("/usr/local/bin") + ":/usr/bin:/bin")
+    found = {one["flag"]: one for one in docker.flags(host)}
+    assert {name: (one["key"], one["values"], one["file"].split("/")[-1]) for name, one in found.items()} == {
+        "host": ("hosts", ["fd://"], ""),  # its short form is not looked for
+        "insecure-registry": ("insecure-registries", ["a:5000"], ""),
+        "https-proxy": ("https-proxy", [], ""),
+        "containerd": ("containerd", ["/c.sock"], "docker.service"),
+        "log-driver": ("log-driver", ["journald"], "docker"),
+        "registry-mirror": ("registry-mirrors", ["http://m"], "docker"),
+        "label": ("labels", ["a"], "logs.conf"),
+    }
+    assert "secret" not in str(found)
+
+
+def test_a_host_without_docker(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    found = docker.read(Host(5, root=str(tmp_path)))
+    assert (found["installed"], found["version"], found["flags"], found["snap"]) == (False, "", [], False)

@@ -1,0 +1,56 @@
+# Copyright: (c) 2026, the local_llm.fleet contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a user reads when a service did not start with new files."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.local_llm.fleet.plugins.plugin_utils.restart import LONGEST, failure, reason
+
+DOCKER = """Starting docker.service - Docker Application Container Engine...
+unable to configure the Docker daemon with file /etc/docker/daemon.json: the following directives are specified both as a flag: log-driver
+docker.service: Main process exited, code=exited, status=1/FAILURE
+docker.service: Failed with result 'exit-code'.
+Failed to start docker.service - Docker Application Container Engine.
+"""
+FIXES = [{"says": "both as a flag", "fix": "take it out"}, {"says": "no space left", "fix": "free some disk"}]
+
+
+@pytest.mark.parametrize(
+    ("log", "says"),
+    [
+        (DOCKER, "unable to configure the Docker daemon"),
+        ("listening on 80\nstarted\n", "started"),
+        ("docker.service: Failed with result 'exit-code'.", "Failed with result"),
+        ("", "its log says nothing"),
+        ("error: " + "x" * 900 + " the end", "the end"),
+    ],
+)
+def test_reason(log, says):
+    assert says in reason(log) and len(reason(log)) <= LONGEST + 3
+
+
+@pytest.mark.parametrize(
+    ("files", "refused", "runs", "says"),
+    [
+        (["/a"], ["/a.refused"], True, "did not start with the new /a: unable"),
+        (
+            ["/a"],
+            ["/a.refused"],
+            True,
+            "The earlier file was put back, and Docker runs again. What was refused is /a.refused. -> take it out",
+        ),
+        (["/a"], [], False, "The earlier file was put back, and Docker does not start with that either. -> take it out"),
+        (["/a", "/b"], ["/a.refused", "/b.refused"], True, "The earlier files were put back"),
+        ([], [], True, "No file was changed that could be put back, and it runs again. ->"),
+        ([], [], False, "No file was changed that could be put back. ->"),
+    ],
+)
+def test_message(files, refused, runs, says):
+    assert says in failure(DOCKER, "Docker", {"files": files, "refused": refused}, runs, FIXES)
+
+
+def test_a_cause_that_is_not_known():
+    assert failure("boom", "It", {}, False, FIXES, "look").endswith(" -> look")
+    assert "->" not in failure("boom", "It", {}, False, FIXES)
