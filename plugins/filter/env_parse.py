@@ -12,7 +12,7 @@ version_added: 0.1.0
 author:
   - local_llm.fleet contributors (@local-llm)
 description:
-  - Reads the text of an environment file, as Compose would, and returns its values.
+  - Reads the text of an environment file by the rules of Compose, and returns its values.
 positional: _input
 options:
   _input:
@@ -30,7 +30,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: The values, by name, without their quotes. The last line of a name counts.
+  description:
+    - The values that Compose has where its environment sets none of the variables, by name. The last statement of a name counts.
   type: dict
 """
 

@@ -12,7 +12,8 @@ version_added: 0.1.0
 author:
   - local_llm.fleet contributors (@local-llm)
 description:
-  - Returns the text of an environment file with some values set. Every other line stays as it is, in its place.
+  - Returns the text of an environment file with some values set, in quotes where Compose needs them. A second statement of
+    such a name is removed. All other text stays as it is, in its place, except a byte order mark.
 positional: _input
 options:
   _input:
@@ -22,7 +23,7 @@ options:
     required: true
   values:
     description:
-      - The values to set, by name. V(none) takes a name out.
+      - The values to set, by name. V(none) removes a name. A value may hold every character except NUL.
     type: dict
     required: true
 """

@@ -204,7 +204,7 @@ from urllib.error import HTTPError, URLError
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.urls import open_url
 from ansible_collections.local_llm.fleet.plugins.module_utils import env_file
-from ansible_collections.local_llm.fleet.plugins.module_utils.ollama_client import one_line
+from ansible_collections.local_llm.fleet.plugins.module_utils.ollama_errors import one_line
 
 # LiteLLM's error type for a key that it cannot look up.
 NO_DATABASE = "no_db_connection"
@@ -355,11 +355,8 @@ def dimensions(body: bytes) -> int:
 
 def key_of(path: str, name: str) -> str | None:
     """Return a variable of an environment file, or None where there is neither."""
-    try:
-        with open(path, encoding="utf-8", errors="replace") as stream:
-            return env_file.parse(stream.read())["values"].get(name)
-    except OSError:
-        return None
+    found = env_file.read(path)
+    return found["values"].get(name) if found else None
 
 
 def strangers(params: dict) -> list[dict]:

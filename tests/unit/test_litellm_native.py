@@ -17,16 +17,23 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible_collections.local_llm.fleet.plugins.filter.launchd_plist import launchd_plist
+from ansible_collections.local_llm.fleet.plugins.module_utils import env_file
+from hypothesis import given
+from hypothesis import strategies as st
 
 ROLE = Path(__file__).resolve().parents[2] / "roles/litellm_native"
 
 
-@pytest.fixture
-def script():
+def load():
     spec = importlib.util.spec_from_file_location("gateway", ROLE / "files/gateway.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture
+def script():
+    return load()
 
 
 SYSTEMD = """ActiveState=active
@@ -112,6 +119,47 @@ def test_no_secret_in_the_last_lines(script, monkeypatch):
     )
     monkeypatch.setattr(script, "output", lambda *command: text)
     assert script.last_lines("/opt/litellm", ["sk-abcdefgh", "abcdefgh"], 0.0) == ["key ***", "last"]
+
+
+@pytest.mark.parametrize(
+    ("text", "secrets"),
+    [
+        ("A=sk-first-one\nA=sk-second-one\n", ["sk-first-one", "sk-second-one"]),
+        ("\ufeffexport A = 'two words here' # note\r\nB: sk-unquoted # note\r\n", ["sk-unquoted", "two words here"]),
+        ("K='-----BEGIN\nab=cdefgh==\n-----END'\nA=short\n", ["-----BEGIN", "-----END", "ab=cdefgh=="]),
+        ('A="say \\"x\\" \\\\ \\$5"\n', ['say "x" \\ $5']),
+        ('A="first-line\\nsecond-line"\n', ["first-line", "second-line"]),
+        ("A='it\\'s a secret'\n", ["it's a secret"]),
+        ("A=pa$$word-long\n", ["pa$$word-long", "pa$word-long"]),
+        ("# A=sk-in-a-comment\n", []),
+    ],
+)
+def test_what_is_kept_out_of_log_lines(script, text, secrets):
+    assert sorted(script.secrets(text)) == secrets
+
+
+CASES = yaml.safe_load((Path(__file__).parent / "data/env_cases.yml").read_text(encoding="utf-8"))
+LONG = "A-long-secret"
+
+
+# All but octal escapes, which the script does not know.
+@pytest.mark.parametrize(
+    "case", [case for case in CASES if "values" in case and "\\0" not in case["text"]], ids=lambda case: ascii(case["text"])
+)
+def test_secrets_are_those_that_compose_reads(script, case):
+    # The same spellings with a value that is long enough to be masked.
+    text = re.sub(r"(?m)^(\s*(?:export\s+)?A[ \t]*[=:][ \t]*['\"]?)", lambda match: match.group() + LONG, case["text"])
+    read = env_file.parse(text)
+    if "A" not in read["expanded"] and "A" in read["values"] and not read["unread_lines"]:
+        lines = [line.strip() for line in read["values"]["A"].split("\n")]
+        assert {line for line in lines if len(line) > 7} <= set(script.secrets(text))
+
+
+@given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=30))
+def test_every_value_that_the_collection_writes_is_masked(value):
+    module = load()
+    lines = {line.strip() for line in value.split("\n")}
+    assert {line for line in lines if len(line) > 7} <= set(module.secrets(env_file.written("A", value)))
 
 
 def test_the_text_of_a_secret_is_never_told(script, tmp_path):

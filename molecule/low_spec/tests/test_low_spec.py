@@ -4,8 +4,15 @@ import datetime
 import json
 import socket
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
+import yaml
+
+TOP = Path(__file__).resolve().parents[3]
+sys.path.insert(0, str(TOP / "collections"))
+from ansible_collections.local_llm.fleet.plugins.module_utils import env_file
 
 CONTAINERS = ("ollama", "litellm_db", "litellm")
 PROJECT = "/opt/local_llm"
@@ -209,3 +216,32 @@ def test_the_site_is_closed(host, listener):
         assert host.run("python3 -c %s " + " ".join(targets), PROBE).stdout != ""
     finally:
         subprocess.run(["iptables", "-I", *rule], check=True)
+
+
+COMPOSE = """
+import json, os, subprocess, sys, tempfile
+cases = json.loads(sys.argv[1])
+with tempfile.TemporaryDirectory() as folder:
+    answers = []
+    for text, names in cases:
+        with open(folder + "/env", "wb") as stream:
+            stream.write(text.encode())
+        with open(folder + "/compose.yml", "w") as stream:
+            json.dump({"name": "env", "services": {"a": {"image": "a", "environment": names}}}, stream)
+        command = ["docker", "compose", "--env-file", folder + "/env", "-f", folder + "/compose.yml", "config", "--format", "json"]
+        # Compose would take variables of its own environment first.
+        done = subprocess.run(command, env={"PATH": os.environ["PATH"], "HOME": folder}, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        answers.append(json.loads(done.stdout.decode())["services"]["a"]["environment"] if done.returncode == 0 else None)
+print(json.dumps(answers))
+"""
+
+
+def test_environment_files_are_read_as_compose_does(host):
+    texts = [case["text"] for case in yaml.safe_load((TOP / "tests/unit/data/env_cases.yml").read_text(encoding="utf-8"))]
+    read = [env_file.parse(text) for text in texts]
+    # A name alone in a service's environment has the value that Compose has read; some more names, to find one too few.
+    cases = [[text, sorted({"A", "B", "C", *one["values"]})] for text, one in zip(texts, read)]
+    answers = json.loads(host.check_output("python3 -c %s %s", COMPOSE, json.dumps(cases)))
+    for text, one, answer in zip(texts, read, answers):
+        found = None if answer is None else {name: value.replace("$$", "$") for name, value in answer.items() if value is not None}
+        assert found == (None if one["unread_lines"] else one["values"]), repr(text)

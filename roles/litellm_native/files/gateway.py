@@ -26,6 +26,9 @@ LABEL = "local-llm.gateway"
 MAC = sys.platform == "darwin"
 LINES = 10
 SECRET = (".env", "environment")
+# A statement of an environment file: its value in single quotes, in double ones, or without.
+VALUE = re.compile(r"""^[^=:\n#]*[=:][ \t]*(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|([^\n]*))""", re.MULTILINE | re.DOTALL)
+ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (where an address of all is reached from the host itself)
 
 
@@ -46,6 +49,18 @@ def assignments(text):
         if equals:
             found.setdefault(name.strip(), value.strip())
     return found
+
+
+def secrets(text):
+    """Return the lines of all values of an environment file, as Compose reads them, and systemd, which leaves $$ alone. A name that
+    stands twice has two: all are secret. What is short is left out, because it would be found in every text."""
+    found = set()
+    for single, double, plain in VALUE.findall(text):
+        value = single.replace("\\'", "'") or plain.partition(" #")[0]
+        value = re.sub(r"\\([abfnrtv$\"\\])", lambda match: ESCAPES.get(match.group(1), match.group(1)), double) or value
+        for line in value.split("\n"):
+            found.update((line.strip(), line.replace("$$", "$").strip()))
+    return [value for value in found if len(value) > 7]
 
 
 def number(text):
@@ -264,11 +279,11 @@ def wait(folder, user, address, port, seconds, environment):
             return {"ok": True, "seconds": round(time.monotonic() - started, 1), "why": "", "lines": []}
         time.sleep(0.5)
     try:
-        with open(environment) as stream:
-            values = [value.strip("'\"") for value in assignments(stream.read()).values()]
+        with open(environment, encoding="utf-8", errors="replace", newline="") as stream:
+            values = secrets(stream.read())
     except OSError:
         values = []
-    lines = last_lines(folder, [value for value in values if len(value) > 7], since)
+    lines = last_lines(folder, values, since)
     return {"ok": False, "seconds": round(time.monotonic() - started, 1), "why": why, "lines": lines}
 
 
