@@ -48,6 +48,7 @@ class Pull:
         self.first = self.shown = now
         self.first_bytes = self.shown_bytes = completed
         self.shown_percent = -SHOWN_STEP
+        self.waits: dict[str, t.Any] = {}
 
     def line(self, name: str, completed: int, total: int, now: float) -> str | None:
         """Return a line about this pull where it is time for one: model, percent, sizes, rate, time left."""
@@ -62,6 +63,11 @@ class Pull:
             words += ["%.1f MB/s" % (rate / 1e6), "%s left" % duration((total - completed) / average)]
         self.shown, self.shown_bytes, self.shown_percent = now, completed, percent
         return ", ".join(words)
+
+    def waiting(self, name: str, waits: dict[str, t.Any]) -> str | None:
+        """Return a line where this pull has begun to wait before another try, which may last minutes."""
+        new, self.waits = waits != self.waits, waits
+        return "%s waits %s before another try: %s" % (name, duration(waits["seconds"]), waits["cause"]) if new else None
 
 
 class ActionModule(ActionBase):
@@ -192,6 +198,7 @@ class ActionModule(ActionBase):
             return
         for name, state in progress.items():
             pull = pulls.setdefault(name, Pull(now, state["completed"]))
-            line = pull.line(name, state["completed"], state["total"], now)
+            waits = state.get("waits")
+            line = pull.waiting(name, waits) if waits else pull.line(name, state["completed"], state["total"], now)
             if line:
                 self.show(line)

@@ -86,7 +86,7 @@ def fleet_engines(
             # Unknown is not the same as nothing: what it held before is what it will hold when it is back.
             models = before["models"] if before else models if assume else []
         else:
-            held = {ModelName.parse(name).key for name in answer["models"]}
+            held = {ModelName.key_of(name) for name in answer["models"]}
             known = models if plan else (before["models"] if before else [])
             models = [model for model in known if ModelName.parse(model["name"]).key in held]
         has_gpu = (plan.get("budget") or {}).get("kind", "cpu") != "cpu" if plan else bool(before and before.get("has_gpu"))

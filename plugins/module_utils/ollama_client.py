@@ -15,42 +15,38 @@ from http.client import HTTPException
 from urllib.error import HTTPError, URLError
 
 from ansible.module_utils.urls import open_url
+from ansible_collections.local_llm.fleet.plugins.module_utils.ollama_errors import Cause, cause_of, readable
 
 DEFAULT_REGISTRY = "registry.ollama.ai"
 DEFAULT_NAMESPACE = "library"
 DEFAULT_TAG = "latest"
 
 
-# What engines and registries say, whether trying again would end in the same way, and what to do about it.
-MENDS = (
-    (r"file does not exist|manifest unknown|HTTP 404", True, "the registry has no such model: mind its name and tag, or put it there"),
-    (r"no space left on device", True, "free some space and run again; a restart of the engine drops what unfinished pulls have left"),
-    (r"requires a newer version", True, "upgrade the engine"),
-    (r"response to HTTPS client|WRONG_VERSION_NUMBER|record layer", True, "the registry speaks plain HTTP: set mirror_insecure: true"),
-    (r"no Location header", True, "the mirror must answer for a blob with a Location header"),
-    (r"certificate", True, "the registry's certificate is not trusted: add its CA to the system of the engine and of the target"),
-    (r"HTTP 40[13]|unauthorized", True, "the registry wants a login: give it the engine's public key"),
-    (r"invalid model name|invalid model path", True, "mind the model's name"),
-    (r"digest mismatch", False, "what came is damaged: look at the registry's disk, and at the line"),
-    (r"no progress|max retries|deadline exceeded|engine broke", False, "run again: the engine goes on where it was, unless restarted"),
-)
-
-
 class OllamaError(Exception):
-    """The engine or a registry refused, failed, or could not be reached. The message is one line for the user."""
+    """The engine or a registry refused, failed, or could not be reached.
+
+    :arg text: all that is known, which the cause is found in. The message is one line of it for the user.
+    :arg retry_after: the seconds after which the server wants to be asked again, 0 where it has not said so.
+    """
+
+    def __init__(self, text: str, retry_after: int = 0) -> None:
+        super().__init__(readable(text))
+        self.text = text
+        self.retry_after = retry_after
+
+    @property
+    def cause(self) -> Cause | None:
+        return cause_of(self.text)
 
     @property
     def lasting(self) -> bool:
         """Whether trying again would end in the same way."""
-        return self._known()[1]
+        return self.cause is not None and self.cause.lasting
 
     @property
-    def mend(self) -> str:
+    def fix(self) -> str:
         """What to do about it, or nothing where that is not known."""
-        return self._known()[2]
-
-    def _known(self) -> tuple[str, bool, str]:
-        return next((entry for entry in MENDS if re.search(entry[0], str(self), re.IGNORECASE)), ("", False, ""))
+        return self.cause.fix if self.cause else ""
 
 
 NAME_PART = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.:-]*$")
@@ -77,7 +73,7 @@ class ModelName(t.NamedTuple):
         path = path.split("://")[-1]
         parts = path.split("/")
         if len(parts) > 3 or not all(NAME_PART.match(part) for part in [*parts, tag]):
-            raise ValueError("'%s' is no model name: write [host/][namespace/]model[:tag]" % text)
+            raise ValueError("'%s' is not a model name: write [host/][namespace/]model[:tag]" % text)
         host, namespace = DEFAULT_REGISTRY, DEFAULT_NAMESPACE
         if len(parts) == 3:
             host = parts[0]
@@ -99,6 +95,14 @@ class ModelName(t.NamedTuple):
         if self.namespace.lower() != DEFAULT_NAMESPACE:
             return "%s/%s" % (self.namespace, name)
         return name
+
+    @classmethod
+    def key_of(cls, text: str) -> tuple[str, ...]:
+        """The key of a name that an engine shows. It may list names that it would not take, such as some of four parts."""
+        try:
+            return cls.parse(text).key
+        except ValueError:
+            return (text.lower(),)
 
     def at(self, mirror: str) -> ModelName:
         """The same model on a mirror, given as ``host[:port]``."""
@@ -137,7 +141,7 @@ class OllamaClient:
         text = error.read().decode("utf-8", "replace").strip()
         with contextlib.suppress(ValueError, KeyError, TypeError):
             text = json.loads(text)["error"]
-        return one_line("HTTP %d: %s" % (error.code, text or error.reason))
+        return "HTTP %d: %s" % (error.code, text or error.reason)
 
     def _json(self, method: str, path: str, body: dict[str, t.Any] | None = None, timeout: int | None = None) -> dict[str, t.Any]:
         try:
@@ -161,7 +165,7 @@ class OllamaClient:
         """The models on the engine's disk, as ``/api/tags`` lists them."""
         answer = self._json("GET", "/api/tags")
         if "models" not in answer:
-            raise OllamaError("what answers at %s is no Ollama: it has no list of models" % self.url)
+            raise OllamaError("what answers at %s is not an Ollama engine: it has no list of models" % self.url)
         return answer["models"] or []
 
     def loaded(self) -> list[dict[str, t.Any]]:
@@ -181,7 +185,7 @@ class OllamaClient:
 
         :arg keep_alive: how long it stays, as Ollama writes it; ``-1`` is for ever, ``0`` unloads it.
         :arg options: the engine's options, such as ``num_ctx``, which must be those of later requests: with others the
-            engine loads the model anew.
+            engine loads the model again.
         """
         body: dict[str, t.Any] = {"model": name, "keep_alive": int(keep_alive) if re.match(r"^-?[0-9]+$", keep_alive) else keep_alive}
         if options:
@@ -208,7 +212,7 @@ class OllamaClient:
         :arg name: the name to pull.
         :arg insecure: speak plain HTTP to the registry.
         :arg idle_timeout: seconds without a further downloaded byte after which the pull is given up. The engine sends
-            lines all the while, also when its registry is silent, so a line alone is no progress.
+            lines all the while, also when its registry is silent, so a line alone is not progress.
         :arg on_progress: called for every line about a layer with the bytes that are there and the bytes there are, of
             the layers that the engine has spoken of so far.
         :arg there: the bytes of each layer, by its digest, that were there before. Without it, what the engine has of a
@@ -228,7 +232,7 @@ class OllamaClient:
                 for raw in answer:
                     line = parse_line(raw)
                     if "error" in line:
-                        raise OllamaError(one_line(str(line["error"])))
+                        raise OllamaError(str(line["error"]))
                     if line.get("status", status) != status:
                         status, last_growth = line["status"], clock()
                     digest = line.get("digest")
@@ -269,26 +273,56 @@ def fetch_manifest(name: ModelName, insecure: bool = False, timeout: int = 30) -
 
     Its SHA-256 is the digest that an engine shows for the model (since Ollama 0.19 always, before for ordinary models).
 
-    :raises OllamaError: when the registry has no such model, or does not answer as a registry does.
+    :raises OllamaError: when the registry has no such model, the model runs in Ollama's cloud, or what answers is not a registry.
     """
     url = "%s://%s/v2/%s/%s/manifests/%s" % ("http" if insecure else "https", name.host, name.namespace, name.model, name.tag)
     try:
         with open_url(url, headers={"Accept": "application/vnd.docker.distribution.manifest.v2+json"}, timeout=timeout) as answer:
             body = answer.read()
     except HTTPError as error:
-        raise OllamaError(one_line("HTTP %d: %s has no manifest of %s" % (error.code, name.host, name.short))) from error
+        raise manifest_error(name, error) from error
     except (URLError, OSError, HTTPException, ValueError) as error:
-        raise OllamaError(one_line("the registry %s does not answer: %s" % (name.host, getattr(error, "reason", error)))) from error
+        raise OllamaError("the registry %s does not answer: %s" % (name.host, getattr(error, "reason", error))) from error
     try:
         data = json.loads(body)
-        blobs = {str(blob["digest"]): int(blob["size"]) for blob in [data["config"], *data["layers"]]}
+        blobs = {str(blob["digest"]): int(blob["size"]) for blob in [data["config"], *(data["layers"] or [])]}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise OllamaError("%s answers for %s with something that is no manifest" % (name.host, name.short)) from error
+        raise OllamaError("%s answers for %s with something that is not a manifest" % (name.host, name.short)) from error
+    if not data["layers"]:
+        raise OllamaError(cloud_model(name.short))
     return Manifest(hashlib.sha256(body).hexdigest(), blobs)
 
 
+def cloud_model(name: str) -> str:
+    """Return what is said of a model that has no data of its own, because it runs on Ollama's servers."""
+    return "%s is a cloud model, which has nothing to run on the host" % name
+
+
+def manifest_error(name: ModelName, error: HTTPError) -> OllamaError:
+    """Return what a registry's refusal means, in its own words where it has some."""
+    if error.code == 404:
+        return OllamaError("HTTP 404: %s has no manifest of %s" % (name.host, name.short))
+    try:
+        body = error.read(65536).decode("utf-8", "replace")
+    except (OSError, HTTPException):
+        body = ""
+    after = str(error.headers.get("Retry-After") or "")
+    text = "HTTP %d: %s does not give the manifest of %s: %s" % (error.code, name.host, name.short, said(body) or error.reason)
+    return OllamaError(text, int(after) if re.match(r"^[0-9]{1,6}$", after) else 0)
+
+
+def said(body: str) -> str:
+    """Return what the body of a refusal says: the text of registries' JSON, or all there is."""
+    with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
+        data = json.loads(body)
+        if "errors" in data:
+            return "; ".join("%s %s" % (one.get("code", ""), one.get("message", "")) for one in data["errors"]).strip()
+        return str(data["error"])
+    return body.strip()
+
+
 def parse_line(raw: bytes) -> dict[str, t.Any]:
-    """Read one line of a stream. A line that is no JSON object becomes an error line that shows it."""
+    """Read one line of a stream. A line that is not a JSON object becomes an error line that shows it."""
     text = raw.decode("utf-8", "replace").strip()
     if not text:
         return {}
@@ -297,9 +331,3 @@ def parse_line(raw: bytes) -> dict[str, t.Any]:
     except ValueError:
         line = None
     return line if isinstance(line, dict) else {"error": "the engine sent a line that is not JSON: %s" % text}
-
-
-def one_line(text: str, limit: int = 300) -> str:
-    """Fold white space, and cut what is longer than anyone reads: registries answer with whole HTML pages."""
-    text = " ".join(text.split())
-    return text if len(text) <= limit else text[: limit - 3] + "..."

@@ -60,7 +60,7 @@ options:
       options:
         description:
           - The engine's options to load it with, such as C(num_ctx). They must be those of later requests, or the engine loads
-            the model anew.
+            the model again.
         type: dict
         default: {}
   state:
@@ -97,7 +97,8 @@ options:
   retries:
     description:
       - How often a pull is tried again that ended in an error which may pass. The waits between are 1, 2, 4 ... seconds, 30 at
-        most. Errors that last (an unknown model, a full disk) end it at once.
+        most; after a registry's rate limit (HTTP 429) 60, 120, 240 ... seconds, 300 at most, or what its C(Retry-After) says.
+        Errors that last (an unknown model, a full disk) end it at once.
     type: int
     default: 3
   parallel:
@@ -138,7 +139,7 @@ attributes:
     platforms: posix
 notes:
   - Before Ollama 0.19 the digest of a model whose manifest has uncommon fields differs from the registry's. With
-    O(state=latest) such a model is looked at anew every time (its layers are not fetched again), and check mode says that it
+    O(state=latest) such a model is checked again every time (its layers are not fetched again), and check mode says that it
     would change.
   - What an unfinished pull has left stays on the disk until the pull is finished or the engine is restarted.
 seealso:
@@ -262,12 +263,16 @@ from ansible_collections.local_llm.fleet.plugins.module_utils.ollama_client impo
     ModelName,
     OllamaClient,
     OllamaError,
+    cloud_model,
     fetch_manifest,
 )
 
 MIB = 2**20
 LONGEST_WAIT = 30
+LONGEST_RATE_WAIT = 300  # seconds, after an error whose cause names a wait
+LONGEST_RETRY_AFTER = 900  # seconds that a server may ask for
 BEAT = 30  # seconds between two signs of life
+FINAL = ("no-model", "cloud-model")  # what the engine would be told, too
 
 
 class Disk:
@@ -325,6 +330,15 @@ class Progress:
                 json.dump({"beats": self.beats, "pulls": self.pulls}, stream)
             os.replace("%s.new" % self.path, str(self.path))
 
+    def waiting(self, name: str, tries: int, seconds: int, cause: str) -> None:
+        """Note that a pull waits before it is tried again."""
+        if not self.path:
+            return
+        with self.lock:
+            state = self.pulls.setdefault(name, {"completed": 0, "total": 0})
+            state["waits"] = {"tries": tries, "seconds": seconds, "cause": cause}
+            self.write()
+
     def report(self, name: str, completed: int, total: int) -> None:
         """Note how far a pull is; written once a second at most."""
         if not self.path:
@@ -361,9 +375,10 @@ class ModelSet:
                 raise ValueError("models: %s is asked for twice" % name.short)
         self.results: list[dict[str, t.Any]] = []
         self.before: dict[tuple[str, ...], dict] = {}
+        self.retry_after: dict[tuple[str, ...], int] = {}  # seconds, as registries have said
 
     def on_engine(self) -> dict[tuple[str, ...], dict]:
-        return {ModelName.parse(model["name"]).key: model for model in self.client.models()}
+        return {ModelName.key_of(model["name"]): model for model in self.client.models()}
 
     def source(self, name: ModelName) -> tuple[ModelName, bool]:
         """The name to pull a model under, and whether its registry speaks plain HTTP."""
@@ -408,6 +423,8 @@ class ModelSet:
         if state == "absent":
             result["action"] = "removed" if there else "none"
             return result, None
+        if there and there.get("remote_model"):
+            return fail(result, OllamaError(cloud_model(name.short))), None
         if not there or state == "latest" or (expected and there.get("digest") != expected):
             if expected and there and there.get("digest") == expected:
                 return self.decide_memory(result, name, model), None
@@ -415,8 +432,9 @@ class ModelSet:
                 manifest = self.manifest(*self.source(name))
             except OllamaError as error:
                 # Where the target cannot ask, the engine perhaps can: it may have a proxy, a CA or a key of its own.
-                if "HTTP 404" in str(error) or self.check_mode or expected or state == "latest":
+                if (error.cause and error.cause.id in FINAL) or self.check_mode or expected or state == "latest":
                     return fail(result, error), None
+                self.retry_after[name.key] = error.retry_after
             if manifest and expected and manifest.digest != expected:
                 return fail(result, "the registry has the digest %s, not %s" % (manifest.digest, expected)), None
             if not there:
@@ -437,10 +455,10 @@ class ModelSet:
         return result
 
     def loaded(self, model: dict) -> set[tuple[str, ...]]:
-        """The models in memory, without those that a request with these options would load anew."""
+        """The models in memory, without those that a request with these options would load again."""
         context = (model.get("options") or {}).get("num_ctx")
         return {
-            ModelName.parse(entry["name"]).key
+            ModelName.key_of(entry["name"])
             for entry in self.client.loaded()
             if not model["loaded"] or not context or entry.get("context_length", context) == context
         }
@@ -491,12 +509,12 @@ class ModelSet:
             fail(result, error)
 
     def remove(self, name: str) -> None:
-        if any(ModelName.parse(entry["name"]).key == ModelName.parse(name).key for entry in self.client.loaded()):
+        if any(ModelName.key_of(entry["name"]) == ModelName.key_of(name) for entry in self.client.loaded()):
             self.client.load(name, "0")
         try:
             self.client.delete(name)
         except OllamaError:
-            if ModelName.parse(name).key in self.on_engine():  # nobody else has removed it
+            if ModelName.key_of(name) in self.on_engine():  # nobody else has removed it
                 raise
 
     def pull(self, name: ModelName, result: dict[str, t.Any], manifest: Manifest | None) -> None:
@@ -519,9 +537,15 @@ class ModelSet:
             except OllamaError as error:
                 if error.lasting or result["tries"] > self.params["retries"]:
                     raise
+                cause, doubled = error.cause, 2 ** (result["tries"] - 1)
+                wait = min(doubled, LONGEST_WAIT)
+                if cause and cause.wait:
+                    asked = min(self.retry_after.pop(name.key, 0), LONGEST_RETRY_AFTER)
+                    wait = asked or min(cause.wait * doubled, LONGEST_RATE_WAIT)
+                    self.progress.waiting(name.short, result["tries"], wait, cause.cause)
             finally:
                 result["seconds"] = round(time.monotonic() - started, 1)
-            self.sleep(min(2 ** (result["tries"] - 1), LONGEST_WAIT))
+            self.sleep(wait)
         if source.key != name.key:
             self.rename(source, name)
 
@@ -548,7 +572,7 @@ class ModelSet:
         """The module's result, with what is on the engine now."""
         after = dict(self.before)
         for result in self.results:
-            key = ModelName.parse(result["name"]).key
+            key = ModelName.key_of(result["name"])
             if self.check_mode and result["action"] == "removed":
                 after.pop(key, None)
             elif self.check_mode and result["action"] in ("pulled", "updated"):
@@ -556,7 +580,7 @@ class ModelSet:
         if not self.check_mode:
             after = self.on_engine()
         for result in self.results:
-            key = ModelName.parse(result["name"]).key
+            key = ModelName.key_of(result["name"])
             model = after.get(key, {})
             result.update(digest=model.get("digest", ""), size=model.get("size", 0))
             # An engine before 0.19 may show another digest than the registry for what is the same.
@@ -576,8 +600,8 @@ def new_result(name: str, action: str = "none") -> dict[str, t.Any]:
 
 def fail(result: dict[str, t.Any], error: OllamaError | str) -> dict[str, t.Any]:
     """Note in a model's result why it failed, and what to do about it."""
-    mend = error.mend if isinstance(error, OllamaError) else ""
-    result.update(action="failed", memory="none", error="%s: %s" % (error, mend) if mend else str(error))
+    fix = error.fix if isinstance(error, OllamaError) else ""
+    result.update(action="failed", memory="none", error="%s: %s" % (error, fix) if fix else str(error))
     return result
 
 

@@ -175,7 +175,7 @@ def main() -> None:
     client = OllamaClient(module.params["url"], timeout)
     try:
         models = client.models()
-        there = {ModelName.parse(model["name"]).key for model in models}
+        there = {ModelName.key_of(model["name"]) for model in models}
         module.exit_json(
             changed=False,
             version=client.version(),

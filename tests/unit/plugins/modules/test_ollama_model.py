@@ -8,6 +8,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from ansible_collections.local_llm.fleet.plugins.action.ollama_model import ActionModule
 from ansible_collections.local_llm.fleet.plugins.module_utils.ollama_client import Manifest, ModelName, OllamaError
 from ansible_collections.local_llm.fleet.plugins.modules.ollama_model import Disk, ModelSet, Progress
 
@@ -283,6 +284,66 @@ def test_not_for_ever():
     result = run(Engine(faults=["max retries exceeded"] * 9), ["a"])
     assert result["models"][0]["tries"] == 3
     assert result["msg"] == "a:latest: max retries exceeded: run again: the engine goes on where it was, unless restarted"
+
+
+LIMITED = "pull model manifest: 429: rate limit"
+
+
+def test_a_rate_limit_is_waited_for_by_minutes():
+    waits = []
+    result = run(Engine(faults=[LIMITED] * 9), ["a"], waits=waits, retries=4)
+    assert (waits, result["failed"]) == ([60, 120, 240, 300], True)
+    assert "wait some minutes" in result["msg"]
+
+
+@pytest.mark.parametrize(("asked", "waits"), [(7, [7, 120]), (86400, [900, 120]), (0, [60, 120])])
+def test_a_registry_that_says_how_long_to_wait(asked, waits):
+    said = []
+
+    def limited(name, insecure):
+        raise OllamaError("HTTP 429: x", retry_after=asked)
+
+    models = {**PARAMS, "models": [{**MODEL, "name": "a"}]}
+    result = ModelSet(Engine(faults=[LIMITED] * 2), models, False, limited, said.append).run()
+    assert (actions(result), said) == ([("a:latest", "pulled")], waits)
+
+
+def test_a_wait_is_told_to_the_control_node(tmp_path):
+    progress = Progress(str(tmp_path / "p"))
+    progress.waiting("a", 1, 60, "too many requests")
+    (state,) = json.loads((tmp_path / "p").read_text())["pulls"].values()
+    assert state == {"completed": 0, "total": 0, "waits": {"tries": 1, "seconds": 60, "cause": "too many requests"}}
+    shown = []
+    action = object.__new__(ActionModule)
+    action.show = shown.append
+    pulls = {}
+    for waits in ({**state["waits"]}, {**state["waits"]}, {**state["waits"], "tries": 2}):
+        action.show_progress(json.dumps({"pulls": {"a": {**state, "waits": waits}}}), pulls, 1.0)
+    action.show_progress(json.dumps({"pulls": {"a": {"completed": 5, "total": 10}}}), pulls, 2.0)
+    assert shown == ["a waits 1 min 0 s before another try: too many requests"] * 2 + ["a  50 %, 0 MB of 0 MB, 0.0 MB/s, 1 s left"]
+
+
+def test_a_cloud_model_is_refused():
+    def cloud(name, insecure):
+        raise OllamaError("%s is a cloud model, which has nothing to run on the host" % name.short)
+
+    engine = Engine()
+    result = ModelSet(engine, {**PARAMS, "models": [{**MODEL, "name": "m:cloud"}]}, False, cloud).run()
+    assert (engine.calls, result["msg"].startswith("m:cloud: m:cloud is a cloud model")) == ([], True)
+    engine = Engine("a:latest", "m:cloud")
+    engine.models = lambda: [{"name": "a:latest", "digest": "d"}, {"name": "m:cloud", "remote_model": "m", "digest": "e"}]
+    result = run(engine, ["a", "m:cloud"])
+    assert (actions(result), engine.calls) == ([("a:latest", "none"), ("m:cloud", "failed")], [])
+    assert run(engine, ["a"])["extra"] == ["m:cloud"]
+
+
+def test_names_that_the_engine_lists_and_would_not_take():
+    odd = "team/group/project/model:tag"
+    engine = Engine("a:latest", odd, loaded=[odd])
+    assert run(engine, [{"name": "a", "loaded": False}])["extra"] == [odd]
+    result = run(engine, ["a"], exclusive=True)
+    assert actions(result) == [("a:latest", "none"), (odd, "removed")]
+    assert engine.names == ["a:latest"]
 
 
 def test_a_fault_that_lasts_ends_it_at_once_and_not_the_others():
