@@ -60,10 +60,20 @@ RETURN = r"""
 platform:
   description:
     - V(machine), or one whose driver is not a matter of packages - V(wsl) (it is Windows'), V(tegra) (it is JetPack's), V(dgx) (it is
-      DGX OS').
+      DGX OS'), V(vgpu) (a virtual machine with a share of a GPU, whose guest driver comes with the hypervisor's vGPU release).
   returned: success
   type: str
   sample: machine
+vgpu:
+  description: What shows that the GPUs are vGPUs. Empty where nothing does.
+  returned: success
+  type: str
+  sample: ""
+virtual:
+  description: Whether this is a virtual machine. V(none) where the processor does not tell.
+  returned: success
+  type: bool
+  sample: false
 system:
   description: The operating system.
   returned: success
@@ -222,10 +232,15 @@ smi:
       type: str
       sample: 580.126.09
     text:
-      description: What else it says, in one line.
+      description: What it says instead of a GPU, in one line. Empty where all that it says is about GPUs.
       type: str
       sample: ""
-  sample: {status: 0, gpus: 1, version: 580.126.09, text: ""}
+    warnings:
+      description: What it says beside the GPUs that it shows, and that does not keep them from working.
+      type: list
+      elements: str
+      sample: []
+  sample: {status: 0, gpus: 1, version: 580.126.09, text: "", warnings: []}
 nouveau:
   description: The driver that comes with the kernel.
   returned: success
@@ -319,8 +334,8 @@ import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.local_llm.fleet.plugins.module_utils.gpu import cards, first_line, hexadecimal, pci_address
-from ansible_collections.local_llm.fleet.plugins.module_utils.gpu.nvidia import VENDOR, WSL_FOLDER
+from ansible_collections.local_llm.fleet.plugins.module_utils.gpu import Card, cards, hexadecimal, vgpu
+from ansible_collections.local_llm.fleet.plugins.module_utils.gpu.nvidia import VENDOR, WSL_FOLDER, query
 from ansible_collections.local_llm.fleet.plugins.module_utils.host import Host, system
 
 SECURE_BOOT = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
@@ -424,7 +439,7 @@ def platform_of(host: Host, release: str) -> str:
     return "dgx" if host.text("/etc/dgx-release") is not None else "machine"
 
 
-def pci(host: Host) -> tuple[list[dict[str, t.Any]], list[str], int]:
+def pci(host: Host) -> tuple[list[Card], list[str], int]:
     """Return NVIDIA's cards, the addresses of those that are lent, and the number of NVSwitches (bridges of the class "other")."""
     served = [card for card in cards(host) if card.vendor == VENDOR]
     lent, switches = [], 0
@@ -436,10 +451,7 @@ def pci(host: Host) -> tuple[list[dict[str, t.Any]], list[str], int]:
         switches += kind == "0680"
         if kind in ("0300", "0302") and address.lower() not in [card.address for card in served]:
             lent.append(address.lower())
-    found = [
-        {"address": card.address, "device": card.device, "driver": card.driver, "generation": generation(card.device)} for card in served
-    ]
-    return found, lent, switches
+    return served, lent, switches
 
 
 def library(host: Host, machine: str) -> str | None:
@@ -457,15 +469,14 @@ def library(host: Host, machine: str) -> str | None:
     return None
 
 
-def smi(host: Host) -> dict[str, t.Any]:
-    tool = host.find("nvidia-smi", WSL_FOLDER)
+def smi(host: Host, tool: str | None) -> dict[str, t.Any]:
+    """Ask as gpu_info does, so that both take the same card for one that works."""
     if not tool:
-        return {"status": None, "gpus": 0, "version": None, "text": ""}
-    status, out, err = host.run(tool, "--query-gpu=pci.bus_id,driver_version", "--format=csv,noheader")
-    rows = [line for line in out.splitlines() if pci_address(line.split(",")[0])]
-    rest = "\n".join(line for line in (err + "\n" + out).splitlines() if line not in rows)
-    text = "no answer within %g s" % host.timeout if status is None else first_line(rest) if rest.strip() else ""
-    return {"status": status, "gpus": len(rows), "version": rows[0].split(",")[-1].strip() if rows else None, "text": text}
+        return {"status": None, "gpus": 0, "version": None, "text": "", "warnings": []}
+    status, rows, problems, harmless = query(host, tool)
+    text = "; ".join(re.sub(r"^nvidia-smi (printed: |ended with [0-9-]+: |gave )", "", problem) for problem in problems)[:300]
+    version = rows[0].get("driver_version") if rows else None
+    return {"status": status, "gpus": len(rows), "version": version, "text": text, "warnings": harmless}
 
 
 def nouveau(host: Host, found: list[dict[str, t.Any]]) -> dict[str, bool]:
@@ -543,14 +554,23 @@ def units(host: Host) -> dict[str, dict[str, bool]]:
 def read(host: Host, files: list[str]) -> dict[str, t.Any]:
     """Read a machine: what this module returns."""
     release, machine = (host.run(host.find("uname") or "uname", "-r", "-m")[1].split() + ["", ""])[:2]
-    found, lent, switches = pci(host)
+    served, lent, switches = pci(host)
+    found = [
+        {"address": card.address, "device": card.device, "driver": card.driver, "generation": generation(card.device)} for card in served
+    ]
     packages, metapackages = parse_packages(package_list(host))
+    tool = host.find("nvidia-smi", WSL_FOLDER)
+    answer = smi(host, tool)
+    platform = platform_of(host, release)
+    shown = vgpu.witness(host, served, packages, tool if answer["gpus"] else None) if platform == "machine" else ""
     with_modules = [name for name in host.names("/lib/modules") if host.text("/lib/modules/%s/modules.dep" % name) is not None]
     installed = sorted(with_modules, key=natural)
     version = host.text("/proc/driver/nvidia/version")
     is_open = None if version is None else "Open Kernel Module" in version
     return {
-        "platform": platform_of(host, release),
+        "platform": "vgpu" if shown else platform,
+        "vgpu": shown,
+        "virtual": vgpu.is_virtual_machine(host),
         "system": {**system.read(host), "machine": machine},
         "kernel": {"release": release, "installed": installed, "metapackages": metapackages},
         "cards": found,
@@ -559,7 +579,7 @@ def read(host: Host, files: list[str]) -> dict[str, t.Any]:
         "loaded": {"version": host.text("/sys/module/nvidia/version"), "open": is_open},
         "modules": modules(host, installed),
         "library": library(host, machine),
-        "smi": smi(host),
+        "smi": answer,
         "nouveau": nouveau(host, found),
         "secure_boot": secure_boot(host),
         "packages": packages,

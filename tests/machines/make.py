@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -34,6 +35,18 @@ RECORDED
 {end} ;;"""
 
 
+# Package tools of systems by a word of their ID or ID_LIKE; the others have Debian's.
+PACKAGE_TOOLS = {"rhel": ("rpm", "dnf"), "fedora": ("rpm", "dnf"), "suse": ("rpm", "zypper"), "opensuse-leap": ("rpm", "zypper")}
+OS_RELEASE = {
+    "id": "ID",
+    "like": "ID_LIKE",
+    "version": "VERSION_ID",
+    "codename": "VERSION_CODENAME",
+    "base": "UBUNTU_CODENAME",
+    "platform": "PLATFORM_ID",
+}
+
+
 def load() -> dict[str, dict]:
     """Return the machines by name."""
     return yaml.safe_load((HERE / "machines.yml").read_text())
@@ -48,8 +61,10 @@ def expand(machine: dict) -> dict:
     """Return a machine of drivers.yml with its files and tools spelled out, as in machines.yml."""
     system, kernel = machine["os"], machine["kernel"]
     files, tools = dict(machine.get("files", {})), dict(machine.get("tools", {}))
-    like = f'ID_LIKE="{system["like"]}"\n' if "like" in system else ""
-    files["/etc/os-release"] = f'NAME="{system["id"]}"\nID={system["id"]}\n{like}VERSION_ID="{system["version"]}"\n'
+    lines = [f'NAME="{system.get("name", system["id"])}"'] + [
+        f'{name}="{system[key]}"' for key, name in OS_RELEASE.items() if key in system
+    ]
+    files["/etc/os-release"] = "\n".join(lines) + "\n"
     tools["uname"] = [{"asked": "-r -m", "out": f"{kernel} {system.get('machine', 'x86_64')}"}]
     for release in machine.get("kernels", [kernel]):
         files[f"/lib/modules/{release}/modules.dep"] = ""
@@ -60,8 +75,16 @@ def expand(machine: dict) -> dict:
     if "library" in machine:
         files[f"/usr/lib/x86_64-linux-gnu/nvidia/current/libnvidia-ml.so.{machine['library']}"] = ""
     if "smi" in machine:
-        out = machine["smi"].get("text") or "\n".join(machine["smi"]["rows"])
-        tools["nvidia-smi"] = [{"asked": "--query-gpu=pci.bus_id", "out": out, "rc": machine["smi"].get("rc", 0)}]
+        smi = machine["smi"]
+        out = smi.get("text") or "\n".join(row(line, number, machine) for number, line in enumerate(smi["rows"]))
+        tools["nvidia-smi"] = [{"asked": "--query-gpu=index", "out": out, "rc": smi.get("rc", 0)}]
+        mode = smi.get("virtualization", "None")
+        tools["nvidia-smi"].append(
+            {
+                "asked": "-q",
+                "out": f"    GPU Virtualization Mode\n        Virtualization Mode               : {mode}\n        Host VGPU Mode                    : N/A",
+            }
+        )
     if "modules" in machine:
         tools["modinfo"] = [
             {"asked": f"-k {release} nvidia", "out": "\n".join(f"{name + ':':16}{value}" for name, value in fields.items())}
@@ -71,15 +94,37 @@ def expand(machine: dict) -> dict:
     for name, text in machine.get("packages", {}).items():
         version, depends = ("6.0", text) if name.startswith("linux-image") else (text, "")
         lines.append("\t".join((name, version, "installed", "hold" if name in machine.get("held", []) else "install", depends)))
-    tool = "rpm" if "rhel" in system.get("like", "") or system["id"] == "fedora" else "dpkg-query"
-    tools[tool] = [{"asked": "nvidia", "out": "\n".join(lines)}]
+    words = [system["id"], *system.get("like", "").split()]
+    query, tool = next((PACKAGE_TOOLS[word] for word in words if word in PACKAGE_TOOLS), ("dpkg-query", "apt-get"))
+    tools[query] = [{"asked": "nvidia", "out": "\n".join(lines)}]
+    tools[system.get("tool", tool)] = [{"asked": "nothing", "out": ""}]
     return {"memory_mib": 64000, **machine, "files": files, "tools": tools}
+
+
+def row(line: str, number: int, machine: dict) -> str:
+    """Return what the one query of nvidia-smi prints for an address and a driver's version; any other line stays as it is."""
+    match = re.match(r"^(0*([0-9A-Fa-f]{4}:[0-9A-Fa-f]{2}:[0-9A-Fa-f]{2}\.[0-7])), ([0-9.]+)$", line)
+    if not match:
+        return line
+    device = machine.get("pci", {}).get(match[2].lower(), {}).get("id", ":ffff").split(":")[1].upper()
+    return f"{number}, GPU-0c1d2e3f-0000-4000-8000-{number:012d}, {match[1]}, NVIDIA {device}, 24576, 24000, {match[3]}, 0x{device}10DE, [N/A], [N/A]"
 
 
 def write(path: Path, text: str, mode: int = 0o644) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
     path.chmod(mode)
+
+
+def properties(address: str, gfx: str) -> str:
+    """Return the lines of the kernel's topology that tell a card's target and address, among others of them."""
+    domain, bus, device, function = (int(part, 16) for part in re.split("[:.]", address))
+    major, minor, step = int(gfx[3:-2]), int(gfx[-2], 16), int(gfx[-1], 16)
+    location = bus << 8 | device << 3 | function
+    return (
+        f"cpu_cores_count 0\nsimd_count 192\ngfx_target_version {major * 10000 + minor * 100 + step}\nvendor_id 4098\n"
+        f"location_id {location}\ndomain {domain}\nunique_id 17223372036854775807\n"
+    )
 
 
 def make(machine: dict, root: Path) -> None:
@@ -94,7 +139,7 @@ def make(machine: dict, root: Path) -> None:
         budget = {"kind": "dedicated", "mib": machine["before"]["mib"], "reserve_mib": 0}
         plan = {"schema": 1, "status": "final", "tier": machine["before"]["tier"], "budget": budget, "engine": {}, "models": []}
         write(root / "opt/local_llm/plan.json", json.dumps(plan))
-    for address, card in machine.get("pci", {}).items():
+    for node, (address, card) in enumerate(machine.get("pci", {}).items(), 1):
         folder = root / "sys/bus/pci/devices" / address
         vendor, device = card["id"].split(":")
         write(folder / "vendor", f"0x{vendor}\n")
@@ -102,6 +147,15 @@ def make(machine: dict, root: Path) -> None:
         write(folder / "class", f"0x{card.get('class', '030000')}\n")
         for name, text in card.get("files", {}).items():
             write(folder / name, f"{text}\n")
+        if "config" in card:
+            (folder / "config").write_bytes(bytes.fromhex(card["config"]))
+        if "render" in card:  # plain files stand for the devices
+            write(folder / "drm" / card["render"] / "dev", "226:128\n")
+            write(root / "dev/dri" / card["render"], "")
+        if "gfx" in card:
+            write(root / "dev/kfd", "")
+            write(root / f"sys/class/kfd/kfd/topology/nodes/{node}/gpu_id", f"{51545 + node}\n")
+            write(root / f"sys/class/kfd/kfd/topology/nodes/{node}/properties", properties(address, card["gfx"]))
         if "driver" in card:
             (root / "sys/bus/pci/drivers" / card["driver"]).mkdir(parents=True, exist_ok=True)
             os.symlink(f"../../drivers/{card['driver']}", folder / "driver")

@@ -6,11 +6,14 @@
 from __future__ import annotations
 
 import importlib.util
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.local_llm.fleet.plugins.filter.nvidia_driver_plan import newer, nvidia_driver_plan
+from ansible_collections.local_llm.fleet.plugins.filter.nvidia_driver_plan import FilterModule, newer, nvidia_driver_plan
 from ansible_collections.local_llm.fleet.plugins.module_utils.host import Host
 from ansible_collections.local_llm.fleet.plugins.modules.nvidia_driver_info import (
     generation,
@@ -152,3 +155,123 @@ def test_parts_of_readings():
     units = parse_units("Id=nvidia-persistenced.service\nLoadState=loaded\nActiveState=active\nUnitFileState=static\n\nId=other\n")
     assert units["nvidia-persistenced"] == {"exists": True, "enabled": True, "active": True}
     assert units["nvidia-fabricmanager"]["exists"] is False
+
+
+def test_the_filter_is_the_decision():
+    assert FilterModule().filters() == {"nvidia_driver_plan": nvidia_driver_plan}
+
+
+def test_the_package_tool_of_a_machine_is_read(tmp_path):
+    tools = {
+        name: reading_of(name, tmp_path / name)["system"]["package_tool"]
+        for name in ("good", "hopper-alma10", "fedora", "opensuse", "oracle9")
+    }
+    assert tools == {"good": "apt", "hopper-alma10": "dnf", "fedora": "dnf", "opensuse": "zypper", "oracle9": "dnf"}
+
+
+# What the role's own variables make of a package tool, of dnf's automatic upgrades, of the file for unattended upgrades, and of
+# what the sources of a host have.
+EXACT, KINDS, DEBIANS = "linux-headers-6.1.0-38-amd64", "linux-headers-amd64", "linux-image-amd64"
+ROLE = {
+    "apt": ({"tool": "apt", "family": "Ubuntu"}, {"differs": True, "tool": "apt"}),
+    "apt-absent": ({"tool": "apt", "state": "absent"}, {"differs": False}),
+    "apt-without-hold": ({"tool": "apt", "hold": False, "sum": "another file"}, {"differs": True}),
+    "dnf": ({"tool": "dnf", "excludes": ["kernel*"]}, {"differs": True, "excludes": ["kernel*", "*nvidia*"]}),
+    "dnf-held": ({"tool": "dnf", "excludes": ["*nvidia*"]}, {"differs": False}),
+    "dnf-without-automatic": ({"tool": "dnf"}, {"differs": False}),
+    "zypper": ({"tool": "zypper"}, {"differs": False}),
+    "pacman": ({"tool": "pacman", "excludes": ["kernel*"]}, {"differs": False}),
+    "none": ({"tool": None}, {"differs": False, "tool": ""}),
+    "prebuilt": ({"headers": []}, {"headers": []}),
+    "first": ({"headers": [[EXACT, KINDS], [DEBIANS, KINDS]], "has": [EXACT, KINDS, DEBIANS]}, {"headers": [[EXACT, KINDS]]}),
+    "second": ({"headers": [[EXACT, KINDS], [DEBIANS, KINDS]], "has": [KINDS, DEBIANS]}, {"headers": [[DEBIANS, KINDS]]}),
+    "neither": ({"headers": [[EXACT, KINDS], [DEBIANS, KINDS]], "has": [KINDS]}, {"headers": []}),
+    "one": ({"headers": [["proxmox-headers-6.14.8-2-pve"]], "has": ["proxmox-headers-6.14.8-2-pve"]}, {"headers": [["proxmox-headers-6.14.8-2-pve"]]}),
+    "one-missing": (
+        {"headers": [["proxmox-headers-6.14.8-2-pve"]], "has": ["nvidia-driver-cuda"]},
+        {"headers": [], "says": "proxmox-headers-6.14.8-2-pve: no source of the host has that"},
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def role(tmp_path_factory):
+    """What the variables are for each host, made by one run over all of them."""
+    folder = tmp_path_factory.mktemp("role")
+    task = next(
+        task
+        for task in yaml.safe_load((COLLECTION / "roles/nvidia_driver/tasks/packages_apt.yml").read_text())
+        if "headers" in task["name"]
+    )
+    facts = {
+        "differs": "{{ _nvidia_driver_hold_differs | bool }}",
+        "tool": "{{ _nvidia_driver_package_tool }}",
+        "excludes": "{{ _nvidia_driver_excludes }}",
+        "headers": "{{ _nvidia_driver_headers }}",
+        "says": task["ansible.builtin.assert"]["fail_msg"],
+        "fails": "{{ not (%s) }}" % task["ansible.builtin.assert"]["that"],
+    }
+    play = {
+        "hosts": "all",
+        "gather_facts": False,
+        "connection": "local",
+        "vars_files": [str(COLLECTION / "roles/nvidia_driver" / part / "main.yml") for part in ("defaults", "vars")],
+        "tasks": [
+            # Above the defaults, which come from a file here.
+            {
+                "name": "Ask",
+                "ansible.builtin.set_fact": {"told": "{{ facts }}"},
+                "vars": {"nvidia_driver_state": "{{ state }}", "nvidia_driver_hold": "{{ hold }}"},
+            },
+            {
+                "name": "Write",
+                "ansible.builtin.copy": {
+                    "dest": f"{folder}/told.json",
+                    "content": "{{ dict(ansible_play_hosts | zip(ansible_play_hosts | map('extract', hostvars, 'told'))) | to_json }}",
+                },
+                "run_once": True,
+            },
+        ],
+    }
+    hosts = {}
+    for name, (host, _expected) in ROLE.items():
+        system = {"id": "x"} if host.get("tool", "") is None else {"id": "x", "package_tool": host.get("tool", "apt")}
+        hosts[name] = {
+            "ansible_python_interpreter": sys.executable,
+            "facts": facts,
+            "state": host.get("state", "present"),
+            "hold": host.get("hold", True),
+            "nvidia_driver_result": {
+                "family": host.get("family", "Debian"),
+                "headers": host.get("headers", []),
+                "headers_fix": "fix",
+                "packages": [],
+            },
+            "__nvidia_driver": {
+                "system": system,
+                "kernel": {"release": "k"},
+                "dnf_excludes": host.get("excludes"),
+                "files": {DATA["_nvidia_driver_hold_path"]: host.get("sum", "")},
+            },
+            "__nvidia_driver_candidates": {"stdout_lines": [f"Package: {package}" for package in host.get("has", [])]},
+        }
+    (folder / "hosts.json").write_text(json.dumps({"all": {"hosts": hosts}}))
+    (folder / "play.yml").write_text(yaml.safe_dump([play]))
+    command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", str(folder / "hosts.json"), str(folder / "play.yml")]
+    done = subprocess.run(command, cwd=COLLECTION, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return json.loads((folder / "told.json").read_text())
+
+
+@pytest.mark.parametrize("name", ROLE)
+def test_what_the_role_makes_of_a_host(role, name):
+    for key, value in ROLE[name][1].items():
+        assert value in role[name][key] if key == "says" else role[name][key] == value, role[name]
+    assert role[name]["fails"] == (bool(ROLE[name][0].get("headers")) and not role[name]["headers"])
+
+
+def test_no_task_goes_by_what_a_system_is_not():
+    for path in (COLLECTION / "roles/nvidia_driver/tasks").iterdir():
+        assert "is_redhat" not in path.read_text(), path
+    names = {path.name for path in (COLLECTION / "roles/nvidia_driver/tasks").iterdir()}
+    assert {f"{kind}_{tool}.yml" for kind in ("packages", "repository") for tool in ("apt", "dnf")} <= names

@@ -53,6 +53,38 @@ def cards(host: Host) -> list[Card]:
     return found
 
 
+def missing_node(host: Host, card: Card) -> str | None:
+    """Return the render node of a card that is not in ``/dev``, or None where it is there.
+
+    A container shows its machine's sysfs, and has the devices alone that it was given. The node's name is in the card's folder
+    ``drm``; where it is not, any render node will do.
+    """
+    names = [name for name in host.names(card.path + "/drm") if name.startswith("renderD")]
+    if not names:
+        return None if any(name.startswith("renderD") for name in host.names("/dev/dri")) else "/dev/dri/renderD*"
+    return next(("/dev/dri/" + name for name in names if not host.exists("/dev/dri/" + name)), None)
+
+
+def without_nodes(host: Host, cards: list[Card], gpus: list[dict[str, t.Any]], drivers: tuple[str, ...]) -> list[str]:
+    """Take away what was read of cards that this machine shows and may not use, and say so.
+
+    :arg gpus: the GPUs that were read; those without their device node become ``unknown``. Graphics that engines leave alone stay.
+    :arg drivers: the kernel's drivers whose cards are used by render nodes.
+    :returns: a problem for each.
+    """
+    problems = []
+    for card in cards:
+        node = missing_node(host, card) if card.driver in drivers else None
+        for entry in gpus if node else ():
+            if entry["pci_address"] == card.address and entry["kind"] != "unsupported":
+                entry.update(kind="unknown", memory_total_mib=None, memory_free_mib=None, gfx=None, source="sysfs")
+                problems.append(
+                    "%s at %s has the driver %s, but %s is not there: a container has to be given the card"
+                    % (card.pci_id, card.address, card.driver, node)
+                )
+    return problems
+
+
 def hexadecimal(text: str | None) -> str:
     """Return what follows ``0x`` in a file of sysfs, in small letters; empty where there is nothing of the kind."""
     match = re.match(r"^0x([0-9a-f]{1,16})$", (text or "").lower())
@@ -106,6 +138,8 @@ def first_line(*texts: str) -> str:
 def gpu(vendor: str, name: str, source: str, **known: t.Any) -> dict[str, t.Any]:
     """Return a GPU in the shape that :ansplugin:`local_llm.fleet.gpu_info#module` documents; what is not known is None."""
     entry: dict[str, t.Any] = {"vendor": vendor, "name": name, "source": source, "kind": "unknown"}
-    entry.update(dict.fromkeys(("uuid", "pci_address", "memory_total_mib", "memory_free_mib", "driver_version", "compute_capability")))
+    entry.update(
+        dict.fromkeys(("uuid", "pci_address", "memory_total_mib", "memory_free_mib", "driver_version", "compute_capability", "gfx"))
+    )
     entry.update(known)
     return entry

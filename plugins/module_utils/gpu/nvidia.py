@@ -22,12 +22,21 @@ WSL_FOLDER = "/usr/lib/wsl/lib"
 # GPUs that share the machine's memory. A driver to come may show a number for them, which would be none of a card's own.
 UNIFIED_NAMES = re.compile(r"\b(GB10|N1X?|Thor|Orin|Xavier|Tegra)\b", re.IGNORECASE)
 UNIFIED_DEVICES = ("2e12",)
-# Comes after the rows, with status 14, and says nothing about what they say.
+# Comes after the rows, or at the end of one, with status 14, and says nothing about what they say.
 HARMLESS = "WARNING: infoROM is corrupted"
 NOT_TOLD = ("[N/A]", "N/A", "[Not Supported]")
 # Maxwell: Ollama and vLLM use nothing older. PCI numbers of its chips begin with GM108's, and all older ones are below.
 OLDEST_CAPABILITY = 5.0
 OLDEST_DEVICE = 0x1340
+
+
+class Answer(t.NamedTuple):
+    """What ``nvidia-smi`` answers when it is asked for all GPUs."""
+
+    status: int | None  #: its exit status; None when it gave no answer in time
+    rows: list[dict[str, str]]  #: a dict from field to text for each GPU
+    problems: list[str]  #: what it says instead of a row
+    harmless: list[str]  #: what it says beside the rows and about something else
 
 
 def parse_query(text: str, fields: tuple[str, ...] = QUERY_FIELDS) -> tuple[list[dict[str, str]], list[str]]:
@@ -42,11 +51,12 @@ def parse_query(text: str, fields: tuple[str, ...] = QUERY_FIELDS) -> tuple[list
     before = fields.index("name")
     after = len(fields) - before - 1
     for line in text.splitlines():
+        line = line.partition(HARMLESS)[0].strip()
         values = [value.strip() for value in line.split(",")]
-        if not line.strip() or line.startswith(HARMLESS):
+        if not line:
             continue
         if len(values) < len(fields) or not re.match(r"^[0-9]{1,4}$", values[0]):
-            problems.append("nvidia-smi printed: %s" % line.strip()[:300])
+            problems.append("nvidia-smi printed: %s" % line[:300])
             continue
         # A name may hold commas; nothing else does.
         end = len(values) - after
@@ -135,8 +145,12 @@ def too_old(device: str) -> bool:
     return bool(re.match("^[0-9a-f]{4}$", device)) and int(device, 16) < OLDEST_DEVICE
 
 
-def query(host: Host, tool: str) -> tuple[list[dict[str, str]], list[str]]:
-    """Ask ``nvidia-smi`` for all GPUs, without the fields that this driver does not know."""
+def query(host: Host, tool: str) -> Answer:
+    """Ask ``nvidia-smi`` for all GPUs, without the fields that this driver does not know.
+
+    The readings of GPUs and of the driver both rest on it. GPUs that are shown work unless there is a problem, whatever the
+    exit status: a card whose infoROM is corrupted computes.
+    """
     fields: tuple[str, ...] = QUERY_FIELDS
     while True:
         status, out, err = host.run(tool, "--query-gpu=" + ",".join(fields), "--format=csv,noheader,nounits")
@@ -147,14 +161,15 @@ def query(host: Host, tool: str) -> tuple[list[dict[str, str]], list[str]]:
     rows, problems = parse_query(out, fields)
     if status is None:
         problems.append("nvidia-smi gave no answer within %g s" % host.timeout)
-    elif not problems and (status != 0 or not rows) and not (rows and HARMLESS in out + err):
+    harmless = list(dict.fromkeys(line.strip()[:300] for line in re.findall(HARMLESS + "[^\\r\\n]*", out + "\n" + err)))
+    if status is not None and not problems and (status != 0 or not rows) and not (rows and harmless):
         problems.append("nvidia-smi ended with %d: %s" % (status, first_line(err, out)))
-    return rows, problems
+    return Answer(status, rows, problems, harmless)
 
 
 def read_tool(host: Host, tool: str) -> tuple[list[dict[str, t.Any]], list[str]]:
     """Read all GPUs that a loaded driver knows. One that is cut into slices is returned as its slices."""
-    rows, problems = query(host, tool)
+    _status, rows, problems, _harmless = query(host, tool)
     addressing: dict[str, str] = {}
     if any(kind_of(row) == "unknown" and row["memory.total"] in NOT_TOLD for row in rows):
         # A field of newer drivers only. Where it is not known, nothing is lost.

@@ -42,6 +42,7 @@ MINT = {
         ({"id": "virtuozzo", "like": "fedora", "version": "9", "platform": "platform:el9"}, "RedHat 9"),
         ({"id": "fedora", "version": "43", "platform": "platform:f43"}, "fedora 43"),
         ({"id": "amzn", "like": "fedora", "version": "2023", "platform": "platform:al2023"}, "amzn 2023"),
+        ({"id": "amzn", "like": "centos rhel fedora", "version": "2"}, "amzn 2"),
         ({"id": "opensuse-leap", "like": "suse opensuse", "version": "15.6"}, "opensuse-leap 15.6"),
         ({"id": "arch"}, "arch"),
         ({"id": ""}, "this system"),
