@@ -21,6 +21,8 @@ description:
   - A model needs its weights, its context's cache, and 1024 MiB besides. Models that a tier keeps resident must fit
     together, the others each alone. The context is the largest that fits, up to the tier's limit. An embedding model
     that does not fit beside the resident ones is placed on the CPU, so that it does not drive them out.
+  - C(engine.backend) says what the engine computes with - V(cuda), V(rocm), V(vulkan), V(metal) or V(cpu). AMD GPUs are used by ROCm
+    where the C(gfx) of all that the budget counts is one of C(rocm_targets), and else by Vulkan, as Intel's are.
   - Nothing is chosen from a reading with problems that would lower a host below its earlier plan, or that has no earlier
     plan, until the host is told its tier.
 positional: _input
@@ -47,7 +49,7 @@ options:
     description:
       - What is wanted of this host. The keys are those of the role's variables without C(model_plan_) - C(tier),
         C(tier_minimum), C(add), C(drop), C(require), C(reserve_mib), C(pool), C(gpus), C(num_parallel),
-        C(kv_cache_type), C(keep_alive), C(allow_downgrade) - and are described there.
+        C(kv_cache_type), C(keep_alive), C(rocm_targets), C(allow_downgrade) - and are described there.
     type: dict
     default: {}
   before:
@@ -93,6 +95,7 @@ _value:
     budget: {kind: dedicated, vendor: nvidia, gpus: [GPU-5f2e1c6a-0d3b-4b7e-9a44-1c1d7a2f8e90], mib: 16303, reserve_mib: 0}
     engine:
       name: ollama
+      backend: cuda
       context_length: 32768
       num_parallel: 1
       max_loaded_models: 2
@@ -131,6 +134,13 @@ CACHE_TYPES = {"f16": 1.0, "q8_0": 34 / 64, "q4_0": 18 / 64}  # bytes of a block
 MODES = ("chat", "embedding")
 KINDS = ("cpu", "dedicated", "unified")
 USABLE = ("dedicated", "unified", "slice")
+# What the image ollama/ollama:rocm has code for: its Dockerfile and llama/server/CMakePresets.json (preset rocm_v7_2_linux).
+# fmt: off
+ROCM_TARGETS = [
+    "gfx908", "gfx90a", "gfx942", "gfx950", "gfx1030", "gfx1100", "gfx1101", "gfx1102", "gfx1150", "gfx1151", "gfx1200", "gfx1201",
+]
+# fmt: on
+BACKENDS = {"nvidia": "cuda", "intel": "vulkan", "apple": "metal"}
 SAME = 0.97  # of an earlier size; another driver may show a few MiB less of the same card
 
 CATALOG_FIELDS = {"route": str, "mode": str, "bytes": int, "kv_bytes_per_token": int, "max_context": int}
@@ -149,6 +159,7 @@ WISHES: dict[str, t.Any] = {
     "num_parallel": 1,
     "kv_cache_type": "f16",
     "keep_alive": "5m",
+    "rocm_targets": ROCM_TARGETS,
     "allow_downgrade": False,
 }
 TYPE_NAMES = {
@@ -316,6 +327,9 @@ def check_wishes(wishes: t.Any, catalog: dict) -> dict[str, t.Any]:
         raise PlanError("model_plan_num_parallel: %d is not between 1 and 1024" % made["num_parallel"])
     if not re.match(r"^(-?[0-9]+|([0-9]+(\.[0-9]+)?(ns|us|ms|s|m|h))+)$", made["keep_alive"]):
         raise PlanError("model_plan_keep_alive: '%s' is no time; set one such as 5m, 24h, or -1 for ever" % made["keep_alive"])
+    for target in made["rocm_targets"]:
+        if not re.match("^gfx[0-9a-f]{3,4}$", target):
+            raise PlanError("model_plan_rocm_targets: '%s' is not a target; set names such as gfx1100" % target)
     if made["kv_cache_type"] not in CACHE_TYPES:
         raise PlanError("model_plan_kv_cache_type: '%s' is none; set one of %s" % (made["kv_cache_type"], ", ".join(CACHE_TYPES)))
     return made
@@ -377,6 +391,22 @@ def gpu_budget(gpus: list[dict], memory: int, wishes: dict) -> dict[str, t.Any] 
         "mib": int(sum(size for size, _gpu in equal) * POOLED) if pooled else largest,
         "reserve_mib": wishes["reserve_mib"],
     }
+
+
+def backend_of(budget: dict, gpus: list[dict], wishes: dict) -> str:
+    """What the engine computes with: ``cuda``, ``rocm``, ``vulkan``, ``metal`` or ``cpu``.
+
+    :arg gpus: the GPUs that the engine may use. Of AMD's those that the budget counts decide, and where a tier was told in spite of
+        the reading, all. Vulkan serves every AMD GPU, and ROCm only those that its image has code for.
+    """
+    vendor = budget["vendor"]
+    if budget["kind"] == "cpu" or not vendor:
+        return "cpu"
+    if vendor != "amd":
+        return BACKENDS.get(str(vendor), "cpu")
+    mine = [gpu for gpu in gpus if gpu.get("vendor") == vendor and gpu.get("kind") != "unsupported"]
+    counted = [gpu for gpu in mine if (gpu.get("uuid") or gpu.get("pci_address")) in budget["gpus"]] or mine
+    return "rocm" if counted and all(gpu.get("gfx") in wishes["rocm_targets"] for gpu in counted) else "vulkan"
 
 
 def chosen_gpus(gpus: list[dict], wishes: dict) -> list[dict]:
@@ -548,11 +578,12 @@ def lowered(before: t.Any, budget: dict, wishes: dict) -> str | None:
     return None
 
 
-def engine_settings(models: list[dict], budget: dict, wishes: dict) -> dict[str, t.Any]:
+def engine_settings(models: list[dict], budget: dict, wishes: dict, gpus: list[dict]) -> dict[str, t.Any]:
     """What the engine must be started with, so that it does what the plan says."""
     turns = [model for model in models if not model["resident"] and (model["placement"] == "gpu" or budget["kind"] == "cpu")]
     return {
         "name": "ollama",
+        "backend": backend_of(budget, gpus, wishes),
         "context_length": max([model["context"] for model in models if model["mode"] == "chat"], default=CONTEXT_LADDER[-1]),
         "num_parallel": wishes["num_parallel"],
         "max_loaded_models": max(1, len(models) - len(turns) + bool(turns)),
@@ -592,7 +623,7 @@ def make_plan(reading: dict, catalog: dict, tiers: dict, wishes: dict | None = N
         faults = "; ".join(plan["problems"] or driverless or ["a GPU does not tell its memory"])
         less = lowered(before, plan["budget"], wishes)
         status = "refused" if unsure else "provisional"
-        mend = "mend that, or" if unsure else "install it, or"
+        mend = "fix that, or" if unsure else "install it, or"
         others = " or which GPUs to use with model_plan_gpus" if plan["budget"]["kind"] != "cpu" else ""
         if not before:
             mend += " tell this host its tier with model_plan_tier (cpu leaves the GPU alone)" + others
@@ -633,7 +664,7 @@ def make_plan(reading: dict, catalog: dict, tiers: dict, wishes: dict | None = N
         plan,
         status="final",
         tier=name,
-        engine=engine_settings(placement.models, plan["budget"], wishes),
+        engine=engine_settings(placement.models, plan["budget"], wishes, gpus),
         models=placement.models,
         skipped=[dict(entry, wished=entry["name"] in wishes["add"]) for entry in placement.skipped],
     )

@@ -37,6 +37,8 @@ attributes:
 notes:
   - Reading does not need root. The memory limit of a container that the module runs in counts as the machine's memory.
   - A card that is lent to a virtual machine (C(vfio-pci)) is left out.
+  - A card of AMD or Intel that the kernel serves and whose render node is not in C(/dev/dri) is a problem, because a container shows
+    cards of its machine that it was not given.
   - A vendor's tool that fails is a problem only where it leaves something open. So an C(nvidia-smi) on a machine whose PCI
     bus shows no NVIDIA card is none.
   - AMD's and Intel's tools give names that the kernel does not know, and memory where it does not tell.
@@ -107,6 +109,12 @@ gpus:
       description: NVIDIA's number for what the GPU can do. V(none) when it could not be read, and for other vendors.
       type: str
       sample: "8.9"
+    gfx:
+      description:
+        - What code an AMD GPU runs, by the kernel's own list of what ROCm can compute on. V(none) where it does not tell, without
+          C(/dev/kfd), and for other vendors.
+      type: str
+      sample: gfx1100
     source:
       description:
         - What its memory was read from - V(nvidia-smi), V(device-tree), V(sysfs), V(amd-smi), V(rocm-smi), V(xpu-smi),
@@ -117,7 +125,7 @@ gpus:
   sample:
     - {vendor: nvidia, name: NVIDIA GeForce RTX 4090, uuid: GPU-5f2e1c6a-0d3b-4b7e-9a44-1c1d7a2f8e90, pci_address: "0000:01:00.0",
        kind: dedicated, memory_total_mib: 24564, memory_free_mib: 24081, driver_version: 580.95.05, compute_capability: "8.9",
-       source: nvidia-smi}
+       gfx: null, source: nvidia-smi}
 memory:
   description: The machine's own memory, as far as the module's control group may use it.
   returned: always

@@ -29,6 +29,7 @@ HOSTS = {
     "amd": {"vendor": "amd", "docker_cdi": True, "cdi": []},
     "amd-one": {"vendor": "amd", "gpus": ["GPU-0123456789abcdef"], "docker_cdi": True, "cdi": []},
     "amd-unnamed": {"vendor": "amd", "gpus": ["0000:03:00.0"], "docker_cdi": True, "cdi": []},
+    "amd-vulkan": {"vendor": "amd", "backend": "vulkan", "docker_cdi": True, "cdi": []},
     "intel": {"vendor": "intel", "docker_cdi": True, "cdi": []},
 }
 
@@ -43,7 +44,8 @@ def variables(host):
         "bytes": 1,
         "preload": False,
     }
-    engine = {"context_length": 2048, "num_parallel": 1, "max_loaded_models": 1, "keep_alive": "5m", "kv_cache_type": "f16"}
+    backend = {"backend": host["backend"]} if "backend" in host else {}
+    engine = {**backend, "context_length": 2048, "num_parallel": 1, "max_loaded_models": 1, "keep_alive": "5m", "kv_cache_type": "f16"}
     return {
         "model_plan_result": {
             "host": {"memory_mib": 64000},
@@ -60,7 +62,7 @@ def variables(host):
 def rendered(tmp_path_factory):
     """The Compose file and the problems of each host, made by one run over all of them."""
     folder = tmp_path_factory.mktemp("compose")
-    content = "{{ {'compose': lookup('ansible.builtin.template', template), 'lines': _llm_stack_gpu_lines} | to_json }}"
+    content = "{{ {'compose': lookup('ansible.builtin.template', template), 'lines': _llm_stack_gpu.problems} | to_json }}"
     play = {
         "hosts": "all",
         "gather_facts": False,
@@ -112,6 +114,12 @@ def test_amd(rendered):
     assert service["image"].endswith("-rocm") and "deploy" not in service
     assert "ROCR_VISIBLE_DEVICES" not in service["environment"]
     assert rendered["amd-one"][0]["environment"]["ROCR_VISIBLE_DEVICES"] == "GPU-0123456789abcdef"
+
+
+def test_amd_without_rocm(rendered):
+    service, lines = rendered["amd-vulkan"]
+    assert (service["devices"], lines) == (["/dev/dri"], [])
+    assert not service["image"].endswith("-rocm") and service["environment"]["OLLAMA_VULKAN"] == "1"
 
 
 def test_intel(rendered):

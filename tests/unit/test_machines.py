@@ -37,8 +37,14 @@ def test_machine(name, tmp_path):
     assert (plan["status"], plan["tier"]) == (expected.get("status", "final"), expected.get("tier"))
     assert models_text(plan) == expected.get("gets", "-")
     assert expected.get("says", "-") in skipped_text(plan)
+    assert [gpu["gfx"] for gpu in reading["gpus"]] == expected.get("gfx", [None] * len(reading["gpus"]))
     if plan["status"] == "final":
+        assert plan["engine"]["backend"] == expected.get("backend", "cpu" if plan["budget"]["kind"] == "cpu" else "cuda")
         assert plan["budget"]["mib"] == expected["mib"]
+
+
+def test_there_is_a_machine_for_every_backend():
+    assert {machine["expect"].get("backend") for machine in MACHINES.values()} == {None, "metal", "rocm", "vulkan"}
 
 
 def test_a_machine_with_nothing_wrong_says_nothing(tmp_path):

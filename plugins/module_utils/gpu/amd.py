@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from ..host import Host, whole
-from . import MIB, Card, gpu, hexadecimal, mib, parse_json, pci_address, squeezed
+from . import MIB, Card, gpu, hexadecimal, mib, parse_json, pci_address, squeezed, without_nodes
 
 VENDOR = "1002"
 ROCM_FOLDER = "/opt/rocm/bin"
@@ -24,6 +25,9 @@ OTHER_GRAPHICS = (
 # fmt: on
 # The kernel's driver for cards from before 2012, which no engine uses. Device numbers from 3000 to 5fff are from before 2007.
 OLD_DRIVER = "radeon"
+DRIVERS = ("amdgpu",)
+# The kernel's own list of what ROCm can compute on.
+NODES = "/sys/class/kfd/kfd/topology/nodes"
 
 
 def parse_amd_smi(text: str) -> list[dict[str, t.Any]]:
@@ -81,6 +85,30 @@ def _name(value: t.Any) -> str | None:
     return value.strip() if isinstance(value, str) and value.strip() not in ("", "N/A") and not value.startswith("0x") else None
 
 
+def parse_node(text: str) -> tuple[str, str] | None:
+    """Parse the file ``properties`` of a node of the kernel's topology: a number a line, after its name.
+
+    The kernel writes a target as a decimal number, 100301 for gfx1031 and 90010 for gfx90a, and an address as
+    ``bus << 8 | device << 3 | function`` (amdkfd); the upper bits are the number of a card's partition.
+
+    :returns: a tuple of PCI address and target, or None for a processor.
+    """
+    known = {name: int(number) for name, number in re.findall(r"^(\w+) ([0-9]{1,18})$", text, re.MULTILINE)}
+    version, location = known.get("gfx_target_version", 0), known.get("location_id", 0)
+    if not version:
+        return None
+    address = "%04x:%02x:%02x.%x" % (known.get("domain", 0), location >> 8 & 0xFF, location >> 3 & 0x1F, location & 7)
+    return address, "gfx%d%x%x" % (version // 10000, version // 100 % 100, version % 100)
+
+
+def read_targets(host: Host) -> dict[str, str]:
+    """Return what code each GPU runs by its PCI address: ``gfx1100``. Without ``/dev/kfd`` ROCm reaches none of them."""
+    if not host.exists("/dev/kfd"):
+        return {}
+    found = [parse_node(host.text("%s/%s/properties" % (NODES, node)) or "") for node in host.names(NODES)]
+    return dict(node for node in found if node)
+
+
 def read_card(host: Host, card: Card) -> dict[str, t.Any]:
     """Read a card as the kernel's driver ``amdgpu`` tells of it.
 
@@ -133,10 +161,16 @@ def read(host: Host, cards: list[Card]) -> tuple[list[dict[str, t.Any]], list[st
     :returns: a tuple of GPUs (see :func:`.gpu`) and problems. The tools' faults are problems only where sysfs has left
         something open.
     """
-    gpus = [read_card(host, card) for card in cards if card.vendor == VENDOR]
-    nodes = "/sys/class/kfd/kfd/topology/nodes"
-    # The kernel's own list, which has the GPUs also where no PCI bus is shown. A processor's node has the number 0.
-    hidden = not gpus and any(host.number("%s/%s/gpu_id" % (nodes, node)) for node in host.names(nodes))
+    mine = [card for card in cards if card.vendor == VENDOR]
+    gpus = [read_card(host, card) for card in mine]
+    targets = read_targets(host)
+    for entry in gpus:
+        entry["gfx"] = targets.get(entry["pci_address"])
+    denied = without_nodes(host, mine, gpus, DRIVERS)
+    if denied:
+        return gpus, denied  # what the tools know of such a card is the machine's, and not this container's
+    # The kernel's list has the GPUs also where no PCI bus is shown. A processor's node has the number 0.
+    hidden = not gpus and any(host.number("%s/%s/gpu_id" % (NODES, node)) for node in host.names(NODES))
     open_questions = hidden or any(entry["kind"] == "unknown" and entry["source"] != "pci" for entry in gpus)
     if not hidden and all(entry["kind"] == "unsupported" for entry in gpus):
         return gpus, []  # nothing to ask the tools about
@@ -145,7 +179,8 @@ def read(host: Host, cards: list[Card]) -> tuple[list[dict[str, t.Any]], list[st
         known = [entry for entry in gpus if entry["pci_address"] == answer["pci_address"]]
         if not known and answer["memory_total_mib"]:
             # Seen by the tool alone, as in a container that shows no PCI bus.
-            known = [gpu("amd", answer["name"] or "AMD GPU", answer["source"], pci_address=answer["pci_address"])]
+            address = answer["pci_address"]
+            known = [gpu("amd", answer["name"] or "AMD GPU", answer["source"], pci_address=address, gfx=targets.get(address))]
             gpus += known
         for entry in known:
             entry["name"] = answer["name"] or entry["name"]

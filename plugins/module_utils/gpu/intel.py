@@ -10,9 +10,10 @@ import re
 import typing as t
 
 from ..host import Host
-from . import MIB, Card, gpu, mib, parse_json, pci_address, squeezed
+from . import MIB, Card, gpu, mib, parse_json, pci_address, squeezed, without_nodes
 
 VENDOR = "8086"
+DRIVERS = ("i915", "xe")
 
 
 def parse_discovery(text: str) -> list[dict[str, t.Any]]:
@@ -53,6 +54,9 @@ def read(host: Host, cards: list[Card]) -> tuple[list[dict[str, t.Any]], list[st
         elif card.address.startswith("0000:00:02."):
             entry["kind"] = "unsupported"  # where the processor's own graphics always are
         gpus.append(entry)
+    denied = without_nodes(host, [card for card in cards if card.vendor == VENDOR], gpus, DRIVERS)
+    if denied:
+        return gpus, denied  # what the tool knows of such a card is the machine's, and not this container's
     tool = host.find("xpu-smi")
     if tool and any(entry["kind"] != "unsupported" for entry in gpus):
         problems = describe(host, tool, gpus)

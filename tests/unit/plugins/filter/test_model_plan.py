@@ -13,6 +13,7 @@ import yaml
 from ansible_collections.local_llm.fleet.plugins.filter import plan_text
 from ansible_collections.local_llm.fleet.plugins.filter.model_plan import (
     CACHE_TYPES,
+    ROCM_TARGETS,
     WISHES,
     floor_mib,
     kind_of,
@@ -157,6 +158,7 @@ def test_the_card_of_the_design():
     assert made["budget"] == {"kind": "dedicated", "vendor": "nvidia", "gpus": ["GPU-16303"], "mib": 16303, "reserve_mib": 0}
     assert made["engine"] == {
         "name": "ollama",
+        "backend": "cuda",
         "context_length": 32768,
         "num_parallel": 1,
         "max_loaded_models": 3,  # the resident one, the embedding model on the CPU, and one that takes turns
@@ -171,6 +173,64 @@ def test_the_card_of_the_design():
         "gpus": [{"name": "card", "kind": "dedicated", "mib": 16303, "uuid": "GPU-16303", "pci_address": None}],
     }
     assert named(made, "gpt-oss:20b")["need_mib"] == {"weights": 13155, "kv": 1536, "overhead": 1024, "total": 15715}
+
+
+def radeon(mib, gfx, **more):
+    return card(mib, vendor="amd", gfx=gfx, source="sysfs", **more)
+
+
+NO_MEMORY = radeon(None, "gfx1100", uuid=None, kind="unknown", pci_address="0000:03:00.0")
+
+
+@pytest.mark.parametrize(
+    ("gpus", "wishes", "backend"),
+    [
+        ([], {}, "cpu"),
+        ([card(16303)], {}, "cuda"),
+        ([card(16303)], {"tier": "cpu"}, "cpu"),
+        ([card(6144)], {}, "cpu"),  # too small for every tier
+        ([shared("apple", 12124)], {}, "metal"),
+        ([card(16288, vendor="intel")], {}, "vulkan"),
+        ([radeon(24560, "gfx1100")], {}, "rocm"),
+        ([radeon(12272, "gfx1031")], {}, "vulkan"),
+        ([radeon(12272, None)], {}, "vulkan"),
+        ([card(12272, vendor="amd")], {}, "vulkan"),  # of a reading from before there was a gfx
+        ([radeon(12272, "gfx1031")], {"rocm_targets": ["gfx1031"]}, "rocm"),
+        ([radeon(24560, "gfx1100")], {"rocm_targets": []}, "vulkan"),
+        ([shared("amd", 60000) | {"gfx": "gfx1151"}], {}, "rocm"),
+        # those that the budget counts decide: the largest, or all of a pool
+        ([radeon(24560, "gfx1100", uuid="a"), radeon(8192, "gfx803", uuid="b")], {}, "rocm"),
+        ([radeon(24560, "gfx1100", uuid="a"), radeon(24000, "gfx906", uuid="b")], {"pool": True}, "vulkan"),
+        ([radeon(24560, "gfx1100", uuid="a"), radeon(24000, "gfx1101", uuid="b")], {"pool": True}, "rocm"),
+        ([radeon(24560, "gfx1100", uuid="GPU-a"), radeon(32752, "gfx906", uuid="GPU-b")], {"gpus": ["GPU-a"]}, "rocm"),
+        ([radeon(24560, "gfx1100", uuid="a"), card(16303)], {}, "rocm"),
+        ([radeon(8192, "gfx1100", uuid="a"), card(16303)], {}, "cuda"),
+        # a tier that the host was told in spite of its reading
+        ([NO_MEMORY], {"tier": "vram_24"}, "rocm"),
+        ([NO_MEMORY | {"gfx": None}], {"tier": "vram_24"}, "vulkan"),
+    ],
+)
+def test_backend(gpus, wishes, backend):
+    made = plan(reading(*gpus), **wishes)
+    assert made["status"] == "final", made["refusal"]
+    assert made["engine"]["backend"] == backend
+
+
+def test_a_target_is_a_name():
+    made = plan(reading(), rocm_targets=["10.3.0"])
+    assert made["refusal"] == "model_plan_rocm_targets: '10.3.0' is not a target; set names such as gfx1100"
+
+
+def test_the_targets_are_those_of_the_role():
+    defaults = yaml.safe_load((COLLECTION / "roles/model_plan/defaults/main.yml").read_text())
+    assert defaults["model_plan_rocm_targets"] == ROCM_TARGETS
+
+
+def test_every_wish_is_a_variable_of_the_role_and_handed_over():
+    defaults = yaml.safe_load((COLLECTION / "roles/model_plan/defaults/main.yml").read_text())
+    for name in WISHES:
+        assert "model_plan_" + name in defaults
+        assert "'%s': model_plan_%s" % (name, name) in DATA["_model_plan_wishes"]
 
 
 @pytest.mark.parametrize(
@@ -326,7 +386,7 @@ def test_keep_alive_may_be_a_number():
 def test_a_reading_with_problems_chooses_nothing(data, fault):
     made = plan(data)
     assert (made["status"], made["tier"], made["models"]) == ("refused", None, [])
-    mend = ": mend that, or tell this host its tier with model_plan_tier (cpu leaves the GPU alone)"
+    mend = ": fix that, or tell this host its tier with model_plan_tier (cpu leaves the GPU alone)"
     if data["gpus"] and data["gpus"][0]["kind"] == "dedicated":
         mend += " or which GPUs to use with model_plan_gpus"
     assert made["refusal"] == fault + mend
@@ -371,7 +431,7 @@ def test_a_reading_with_problems_never_lowers_a_host(data, before, status):
         fault = LOST if data["problems"] else "a GPU does not tell its memory"
         assert made["refusal"] == (
             fault + ": this host has a bigger plan (tier vram_24, 24564 MiB), which a reading with problems does not lower;"
-            " mend that, or set model_plan_allow_downgrade: true"
+            " fix that, or set model_plan_allow_downgrade: true"
         )
 
 

@@ -9,7 +9,7 @@ import json
 import time
 
 import pytest
-from ansible_collections.local_llm.fleet.plugins.module_utils.gpu import amd, apple, cards, intel, nvidia, pci_address, system
+from ansible_collections.local_llm.fleet.plugins.module_utils.gpu import amd, apple, cards, intel, nvidia, pci_address, system, vgpu
 from ansible_collections.local_llm.fleet.plugins.module_utils.host import Host, whole
 from ansible_collections.local_llm.fleet.plugins.modules.gpu_info import read
 from hypothesis import given
@@ -20,10 +20,11 @@ ROW = "0, GPU-1, 00000000:01:00.0, {name}, {total}, 100, 580.95.05, {device}, {c
 
 @pytest.fixture
 def machine(tmp_path):
-    """A function that gives a machine files and tools (scripts for sh), and returns it."""
+    """A function that gives a machine files and tools (scripts for sh), and returns it. It has a render node, as machines with a
+    card of AMD or Intel do; containers may have none."""
 
-    def make(files=None, tools=None, timeout=5.0):
-        for path, text in (files or {}).items():
+    def make(files=None, tools=None, timeout=5.0, nodes=("/dev/dri/renderD128",)):
+        for path, text in {**dict.fromkeys(nodes, ""), **(files or {})}.items():
             target = tmp_path / path.lstrip("/")
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(text)
@@ -133,6 +134,7 @@ def test_reads_every_field(machine):
             "memory_free_mib": 24081,
             "driver_version": "580.95.05",
             "compute_capability": "8.9",
+            "gfx": None,
             "source": "nvidia-smi",
         }
     ]
@@ -220,6 +222,7 @@ def test_slices_that_cannot_be_read_are_a_problem(machine, xml, listing, kinds, 
     ("script", "count"),
     [
         ("echo '%s'; echo 'WARNING: infoROM is corrupted at gpu 0000:01:00.0'; exit 14", 0),
+        ("echo '%s WARNING: infoROM is corrupted at gpu 0000:01:00.0'; exit 14", 0),
         ("echo '%s'; exit 14", 1),
         ("true '%s'", 1),
     ],
@@ -443,6 +446,180 @@ def test_the_backported_i915_tells_its_memory(machine, tmp_path):
     host = machine({**pci("0000:03:00.0", "8086", "56a0"), "/sys/bus/pci/devices/0000:03:00.0/drm/card1/lmem_total_bytes": "17079205888\n"})
     (tmp_path / "sys/bus/pci/devices/0000:03:00.0/driver").symlink_to("../../drivers/i915")
     assert [gpu["memory_total_mib"] for gpu in read(host)["gpus"]] == [16288]
+
+
+# The kernel's list of what ROCm computes on. Numbers of real machines' files; a line is a name and a decimal number.
+@pytest.mark.parametrize(
+    ("version", "location", "domain", "node"),
+    [
+        (110000, 768, 0, ("0000:03:00.0", "gfx1100")),
+        (100301, 768, 0, ("0000:03:00.0", "gfx1031")),
+        (90010, 33537, 1, ("0001:83:00.1", "gfx90a")),
+        (90402, 0x10000500, 0, ("0000:05:00.0", "gfx942")),  # the second partition of a card
+        (80003, 0xC5F9, 0, ("0000:c5:1f.1", "gfx803")),
+        (120001, 768, 0x10000, ("10000:03:00.0", "gfx1201")),
+        (0, 0, 0, None),  # a processor
+    ],
+)
+def test_nodes_of_amds_topology(version, location, domain, node):
+    text = "cpu_cores_count 0\nsimd_count 96\ngfx_target_version %d\nvendor_id 4098\nlocation_id %d\ndomain %d\n"
+    assert amd.parse_node(text % (version, location, domain)) == node
+
+
+def amd_machine(machine, tmp_path, **more):
+    files = {
+        **pci("0000:03:00.0", "1002", "744c", mem_info_vram_total=25753026560),
+        "/sys/class/kfd/kfd/topology/nodes/1/properties": "gfx_target_version 110000\nlocation_id 768\ndomain 0\n",
+        "/sys/bus/pci/devices/0000:03:00.0/drm/renderD129/dev": "226:129",
+        "/proc/meminfo": "MemTotal: 8000000 kB\n",
+    }
+    host = machine(files, **more)
+    (tmp_path / "sys/bus/pci/devices/0000:03:00.0/driver").symlink_to("../../drivers/amdgpu")
+    return host
+
+
+@pytest.mark.parametrize(
+    ("nodes", "kind", "gfx", "missing"),
+    [
+        (("/dev/dri/renderD129", "/dev/kfd"), "dedicated", "gfx1100", None),
+        (("/dev/dri/renderD129",), "dedicated", None, None),  # Vulkan needs no /dev/kfd
+        (("/dev/dri/renderD128", "/dev/kfd"), "unknown", None, "/dev/dri/renderD129"),  # another card's
+        ((), "unknown", None, "/dev/dri/renderD129"),
+    ],
+)
+def test_a_card_of_amd_needs_its_node(machine, tmp_path, nodes, kind, gfx, missing):
+    tools = {"amd-smi": printing('[{"bus": {"bdf": "0000:03:00.0"}, "asic": {"market_name": "X"}, "vram": {"size": 24560}}]')}
+    reading = read(amd_machine(machine, tmp_path, nodes=nodes, tools=tools))
+    assert [(gpu["kind"], gpu["gfx"]) for gpu in reading["gpus"]] == [(kind, gfx)]
+    text = "1002:744c at 0000:03:00.0 has the driver amdgpu, but %s is not there: a container has to be given the card"
+    assert reading["problems"] == ([text % missing] if missing else [])
+
+
+@pytest.mark.parametrize("driver", ["i915", "xe"])
+def test_a_card_of_intel_needs_a_node(machine, tmp_path, driver):
+    files = {
+        **pci("0000:03:00.0", "8086", "e20b", **{"tile0/physical_vram_size_bytes": 12884901888}),
+        **pci("0000:00:02.0", "8086", "a780"),
+    }
+    host = machine({**files, "/proc/meminfo": "MemTotal: 8000000 kB\n"}, {"xpu-smi": printing("{}")}, nodes=())
+    for address in ("0000:03:00.0", "0000:00:02.0"):
+        (tmp_path / "sys/bus/pci/devices" / address / "driver").symlink_to("../../drivers/" + driver)
+    reading = read(host)
+    assert [(gpu["kind"], gpu["memory_total_mib"]) for gpu in reading["gpus"]] == [("unsupported", None), ("unknown", None)]
+    assert reading["problems"] == [
+        "8086:e20b at 0000:03:00.0 has the driver %s, but /dev/dri/renderD* is not there: a container has to be given the card" % driver
+    ]
+
+
+def test_a_card_without_a_driver_has_no_node_to_miss(machine):
+    assert read(machine({**pci("0000:03:00.0", "8086", "56a0"), "/proc/meminfo": "MemTotal: 8000000 kB\n"}, nodes=()))["problems"] == []
+
+
+# What nvidia-smi answers is read once for GPUs and drivers.
+@pytest.mark.parametrize("stream", ["", ">&2"])
+def test_a_warning_beside_rows_is_kept(machine, stream):
+    row = ROW.format(name="NVIDIA L4", total=23034, device="0x27B810DE", capability="8.9")
+    script = "echo '%s'; echo 'WARNING: infoROM is corrupted at gpu 0000:01:00.0' %s; exit 14" % (row, stream)
+    host = machine(NVIDIA_CARD, {"nvidia-smi": script})
+    answer = nvidia.query(host, host.find("nvidia-smi"))
+    assert (answer.status, len(answer.rows), answer.problems) == (14, 1, [])
+    assert answer.harmless == ["WARNING: infoROM is corrupted at gpu 0000:01:00.0"]
+
+
+def space(*capabilities, status=0x10, first=0x60):
+    """A PCI configuration space with capabilities at these places: (place, what is there)."""
+    data = bytearray(256)
+    data[0:4], data[6], data[0x34] = bytes.fromhex("de10b81e"), status, first
+    for place, text in capabilities:
+        data[place : place + len(text)] = text
+    return bytes(data)
+
+
+# The records of NVIDIA's own test: a share of a card, and a whole one, whose vendor specific capability says something else.
+VF = b"\x09\x00\x1bVF\x00\x16460.16"
+
+
+@pytest.mark.parametrize(
+    ("config", "found"),
+    [
+        (space((0x60, VF)), True),
+        (space((0x60, b"\x05\xd0"), (0xD0, VF)), True),
+        (space((0x60, b"\x09\xd0\x14\x01"), (0xD0, VF)), True),
+        (space((0x60, b"\x09\x00\x14\x01\x00")), False),
+        (space((0x60, VF), status=0), False),  # it has no capabilities
+        (space((0x60, b"\x05\x60"), (0xD0, VF)), False),  # a ring
+        (space((0x60, VF))[:64], False),  # what others than root read
+        (space(first=0xFF), False),
+        (b"", False),
+    ],
+)
+def test_the_capability_of_a_vgpu(config, found):
+    assert vgpu.has_capability(config) is found
+
+
+@given(st.binary(max_size=300))
+def test_any_configuration_space(config):
+    assert vgpu.has_capability(config) in (True, False)
+
+
+@pytest.mark.parametrize(
+    ("device", "subsystem", "found"),
+    [
+        ("26b9", "18a4", True), ("26b9", "1889", True), ("26b9", "21fe", True), ("1eb8", "130f", True),
+        ("26b9", "1851", False), ("26b9", "18cf", False), ("1eb8", "12a2", False), ("20b0", "1450", False), ("2684", "18a4", False), ("26b9", "", False),
+    ],
+)  # fmt: skip
+def test_the_subsystem_of_a_vgpu(device, subsystem, found):
+    assert vgpu.is_type(device, subsystem) is found
+
+
+def test_runs_of_subsystems_are_in_order():
+    for runs in vgpu.TYPES.values():
+        for run in runs.split():
+            first, _dash, last = run.partition("-")
+            assert len(first) == 4 and (not last or first < last)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("    GPU Virtualization Mode\n        Virtualization Mode               : VGPU\n        Host VGPU Mode   : N/A\n", True),
+        ("        Virtualization Mode               : Host VGPU\n        Host VGPU Mode      : SR-IOV\n", False),
+        ("        Virtualization Mode               : Pass-Through\n", False),
+        ("        Virtualization Mode               : None\n", False),
+        ("        Host VGPU Mode                    : VGPU\n", False),
+        ("", False),
+    ],
+)
+def test_the_virtualization_mode(text, found):
+    assert vgpu.says_guest(text) is found
+
+
+@pytest.mark.parametrize(
+    ("files", "packages", "mode", "shown"),
+    [
+        ({}, [], "None", ""),
+        ({"/etc/nvidia/gridd.conf": "FeatureType=1\n"}, [], "None", "there is /etc/nvidia/gridd.conf"),
+        ({}, ["nvidia-linux-grid-535"], "None", "the package nvidia-linux-grid-535 is installed"),
+        ({}, ["nvidia-utils-535"], "VGPU", "nvidia-smi -q shows a vGPU"),
+        ({"/etc/nvidia/gridd.conf.template": ""}, [], "Pass-Through", ""),
+        # the same number of another vendor's board
+        ({"/sys/bus/pci/devices/0000:01:00.0/subsystem_vendor": "0x1028", "/sys/bus/pci/devices/0000:01:00.0/subsystem_device": "0x18a4"}, [], "", ""),
+    ],
+)  # fmt: skip
+def test_what_shows_a_vgpu(machine, files, packages, mode, shown):
+    host = machine({**pci("0000:01:00.0", "10de", "26b9"), **files}, {"nvidia-smi": printing("  Virtualization Mode : " + mode)})
+    tool = host.find("nvidia-smi")
+    assert vgpu.witness(host, cards(host), packages, tool) == shown
+    assert vgpu.witness(host, [], packages, tool) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "virtual"),
+    [("flags\t\t: fpu sse2 hypervisor avx\n", True), ("flags\t\t: fpu sse2 avx\n", False), ("Features\t: fp asimd\n", None), (None, None)],
+)
+def test_a_virtual_machine(machine, text, virtual):
+    assert vgpu.is_virtual_machine(machine({"/proc/cpuinfo": text} if text else {})) is virtual
 
 
 # Apple: figures of Metal as they were logged, by machine and version of macOS.
