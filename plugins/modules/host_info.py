@@ -577,6 +577,7 @@ EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 (compared with, never bound to)
 PASSED_ON = re.compile(r"^(LITELLM_(MASTER|SALT)_KEY|POSTGRES_PASSWORD|[A-Z0-9_]+_API_KEY)$")
 PROJECT_LABEL = "com.docker.compose.project"
 SERVICE_LABEL = "com.docker.compose.service"
+VARIABLES_LABEL = "local-llm.variables"  # further names that the project hands on, such as secrets of providers
 # Where Docker looks for CDI specifications.
 CDI_FOLDERS = ("/etc/cdi", "/var/run/cdi")
 HASH_LABEL = "com.docker.compose.config-hash"
@@ -606,11 +607,15 @@ def overlaps(wanted: str, bound: str) -> bool:
     return wanted == bound or bound in EVERYWHERE or wanted in EVERYWHERE
 
 
-def differing(values: dict[str, str], environment: list[str]) -> list[str]:
+def differing(values: dict[str, str], environment: list[str], further: str = "") -> list[str]:
     """Return which of an environment file's values a container does not have: by the variable's own name, and the database
-    password by the address that it stands in."""
+    password by the address that it stands in.
+
+    :arg further: names that the project hands on besides those of :data:`PASSED_ON`, with spaces between them.
+    """
     there = dict(line.split("=", 1) for line in environment if "=" in line)
-    differs = {name for name, value in values.items() if PASSED_ON.match(name) and name in there and there[name] != value}
+    passed_on = {name for name in values if PASSED_ON.match(name)} | set(further.split())
+    differs = {name for name, value in values.items() if name in passed_on and name in there and there[name] != value}
     password = values.get("POSTGRES_PASSWORD")
     match = re.match(r"^[^:]+://[^:/]+:(.*)@[^@]*$", there.get("DATABASE_URL", ""))
     if password is not None and match and match.group(1) != password:
@@ -637,7 +642,7 @@ def container(inspected: dict, values: dict[str, str], hashes: dict[str, str]) -
         "published": ["%s:%d" % one for one in published(inspected)],
         "config_hash": labels.get(HASH_LABEL, ""),
         "current": hashes.get(labels.get(SERVICE_LABEL, "")) == labels.get(HASH_LABEL, ""),
-        "environment_differs": differing(values, config.get("Env") or []),
+        "environment_differs": differing(values, config.get("Env") or [], labels.get(VARIABLES_LABEL, "")),
     }
 
 

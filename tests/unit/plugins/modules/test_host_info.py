@@ -75,6 +75,22 @@ def test_the_same_secrets_do_not_differ():
 
 
 @pytest.mark.parametrize(
+    ("label", "differs"),
+    [
+        # An image may have others of the file's names of its own.
+        ("", []),
+        ("AWS_SECRET_ACCESS_KEY", ["AWS_SECRET_ACCESS_KEY"]),
+        ("AWS_SECRET_ACCESS_KEY GONE LANG", ["AWS_SECRET_ACCESS_KEY", "LANG"]),
+    ],
+)
+def test_secrets_of_providers_are_compared_too(label, differs):
+    config = {**CONTAINER["Config"], "Env": ["AWS_SECRET_ACCESS_KEY=old", "LANG=C"]}
+    config["Labels"] = {**config["Labels"], "local-llm.variables": label}
+    told = host_info.container({**CONTAINER, "Config": config}, {"AWS_SECRET_ACCESS_KEY": "new", "LANG": "en", "GONE": "x"}, {})
+    assert told["environment_differs"] == differs
+
+
+@pytest.mark.parametrize(
     ("hashes", "current"), [({"litellm": "3103e5e9"}, True), ({"litellm": "0"}, False), ({"db": "3103e5e9"}, False), ({}, False)]
 )
 def test_whether_a_container_is_of_the_project_as_it_is(hashes, current):
