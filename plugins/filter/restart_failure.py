@@ -14,12 +14,12 @@ author:
 description:
   - Makes one message from a service's last log lines and from what M(local_llm.fleet.file_snapshot) has put back - the reason, the files,
     and how to fix it.
-positional: _input, service, back, runs, fixes
+positional: _input, service, back, runs, fixes, otherwise, details
 options:
   _input:
     description:
-      - The service's last log lines, or the error of what started it.
-    type: str
+      - The service's last log lines, or the result of the task that failed.
+    type: raw
     required: true
   service:
     description:
@@ -47,6 +47,11 @@ options:
       - The fix where none of them matches.
     type: str
     default: ""
+  details:
+    description:
+      - Further lines to show, such as those of the containers that do not run.
+    type: str
+    default: ""
 """
 
 EXAMPLES = r"""
@@ -70,15 +75,16 @@ from ansible_collections.local_llm.fleet.plugins.plugin_utils import restart
 
 
 def restart_failure(
-    log: str,
+    log: str | dict[str, t.Any] | None,
     service: str,
     back: dict[str, t.Any] | None = None,
     runs: bool = False,
     fixes: list[dict[str, str]] | None = None,
     otherwise: str = "",
+    details: str = "",
 ) -> str:
     """Return the message for a service that did not start with new files."""
-    return restart.failure(log or "", service, back or {}, runs, fixes or [], otherwise)
+    return restart.failure(log or "", service, back or {}, runs, fixes or [], otherwise, details or "")
 
 
 class FilterModule:

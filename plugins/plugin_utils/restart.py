@@ -25,38 +25,64 @@ def reason(log: str) -> str:
     return line if len(line) <= LONGEST else "..." + line[-LONGEST:]
 
 
+def text_of(result: str | t.Mapping[str, t.Any]) -> str:
+    """Return what a failed task says, for :func:`reason`: its message and output, of a loop those of the item that failed.
+
+    :arg result: the task's result, as ``ansible_failed_result`` has it; a text is returned as it is.
+    """
+    if isinstance(result, str):
+        return result
+    failed = [one for one in result.get("results") or [] if one.get("failed")]
+    one = failed[0] if failed else result
+    item = one.get("item")
+    name = item.get("name", "") if isinstance(item, t.Mapping) else item if isinstance(item, str) else ""
+    parts = [one.get("msg"), one.get("stdout") or one.get("module_stdout"), one.get("stderr") or one.get("module_stderr")]
+    texts = [str(part).strip() for part in parts if part]
+    return "\n".join((name + ": " if name else "") + text for text in texts)
+
+
 def fix_of(text: str, fixes: t.Sequence[t.Mapping[str, str]]) -> str:
     """Return the fixes whose pattern (``says``) a text matches, joined; empty where none does."""
     return "; ".join(dict.fromkeys(one["fix"] for one in fixes if re.search(one["says"], text, re.IGNORECASE)))
 
 
 def failure(
-    log: str, service: str, back: t.Mapping[str, t.Any], runs: bool, fixes: t.Sequence[t.Mapping[str, str]] = (), otherwise: str = ""
+    log: str | t.Mapping[str, t.Any],
+    service: str,
+    back: t.Mapping[str, t.Any],
+    runs: bool,
+    fixes: t.Sequence[t.Mapping[str, str]] = (),
+    otherwise: str = "",
+    details: str = "",
 ) -> str:
     """Return what the user reads when a service did not start with new files.
 
-    :arg log: the service's last log lines, or the error of what started it.
+    :arg log: the service's last log lines, or the result of the task that failed.
     :arg back: what ``file_snapshot`` returned: ``files`` that were put back, and what was put aside (``refused``).
     :arg runs: whether the service runs with the earlier files.
     :arg fixes: what the log may say (``says``, a regular expression), and how to fix that (``fix``).
     :arg otherwise: the fix where none of them matches.
+    :arg details: further lines to show, such as those of the containers that do not run.
     """
+    log = text_of(log)
+    inside = service[:1].lower() + service[1:] if service.startswith("The ") else service
+    why = reason(log).rstrip(". ")
     files, refused = ", ".join(back.get("files") or []), ", ".join(back.get("refused") or [])
     if files:
         text = "%s did not start with the new %s: %s. The earlier %s put back, and %s %s." % (
             service,
             files,
-            reason(log),
+            why,
             "files were" if "," in files else "file was",
-            service,
+            inside,
             "runs again" if runs else "does not start with that either",
         )
         text += " What was refused is %s." % refused if refused else ""
     else:
         text = "%s does not start: %s. No file was changed that could be put back%s." % (
             service,
-            reason(log),
-            ", and it runs again" if runs else "",
+            why,
+            ", and %s runs as before" % inside if runs else "",
         )
-    fix = fix_of(log, fixes) or otherwise
-    return text + (" -> " + fix if fix else "")
+    fix = fix_of(log + "\n" + details, fixes) or otherwise
+    return text + ("\n%s\n" % details.strip() if details.strip() else " " if fix else "") + ("-> " + fix if fix else "")

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.local_llm.fleet.plugins.plugin_utils.restart import LONGEST, failure, reason
+from ansible_collections.local_llm.fleet.plugins.plugin_utils.restart import LONGEST, failure, reason, text_of
 
 DOCKER = """Starting docker.service - Docker Application Container Engine...
 unable to configure the Docker daemon with file /etc/docker/daemon.json: the following directives are specified both as a flag: log-driver
@@ -43,7 +43,7 @@ def test_reason(log, says):
         ),
         (["/a"], [], False, "The earlier file was put back, and Docker does not start with that either. -> take it out"),
         (["/a", "/b"], ["/a.refused", "/b.refused"], True, "The earlier files were put back"),
-        ([], [], True, "No file was changed that could be put back, and it runs again. ->"),
+        ([], [], True, "No file was changed that could be put back, and Docker runs as before. ->"),
         ([], [], False, "No file was changed that could be put back. ->"),
     ],
 )
@@ -54,3 +54,26 @@ def test_message(files, refused, runs, says):
 def test_a_cause_that_is_not_known():
     assert failure("boom", "It", {}, False, FIXES, "look").endswith(" -> look")
     assert "->" not in failure("boom", "It", {}, False, FIXES)
+
+
+def test_details_are_shown_and_searched_too():
+    text = failure("boom", "The stack", {}, False, FIXES, "look", "litellm is exited:\nno space left on device\n")
+    assert text.endswith("\nlitellm is exited:\nno space left on device\n-> free some disk")
+
+
+@pytest.mark.parametrize(
+    ("result", "text"),
+    [
+        ("a log", "a log"),
+        ({"msg": "no"}, "no"),
+        ({"msg": "failed to validate", "stderr": "line 3: error\n"}, "failed to validate\nline 3: error"),
+        (
+            {"msg": "One failed", "results": [{"failed": False}, {"failed": True, "item": {"name": "config.yml"}, "msg": "bad"}]},
+            "config.yml: bad",
+        ),
+        ({"results": [{"failed": True, "item": "a.service", "msg": "bad"}]}, "a.service: bad"),
+        ({}, ""),
+    ],
+)
+def test_results_of_tasks(result, text):
+    assert text_of(result) == text
