@@ -69,22 +69,27 @@ lint: venv ## Style, documentation, sanity
 unit: venv ## Unit tests
 	@$(BIN)/pytest -q tests/unit
 
-molecule: venv ## Molecule scenarios: SCENARIO=plan, low_spec, high_spec (a real stack on a bare host), native, fleet, litellm_native, models, faults, nvidia_faults, nvidia_debian; the first three without
+molecule: venv ## Molecule scenarios: SCENARIO=plan, low_spec, high_spec (a real stack on a bare host), native, fleet, litellm_native, models, faults, docker, nvidia_faults, nvidia_debian; the first three without
 	@lab/lab.sh services
 	@$(if $(filter litellm_native,$(SCENARIO)),lab/lab.sh wheels)
+	@$(if $(filter docker,$(SCENARIO)),lab/lab.sh older)
 	@$(BIN)/molecule test --no-command-borders $(addprefix -s ,$(or $(SCENARIO),plan low_spec high_spec))
 
 test: lint unit molecule ## What must pass before a change lands
 
-test-all: test ## That, and what takes longer: no containers (native, litellm_native), many hosts (fleet), bad luck (models, faults, nvidia_faults), Debian's own driver (nvidia_debian), the examples, other versions of ansible-core, the installed collection
+test-all: test ## That, and what takes longer: no containers (native, litellm_native), many hosts (fleet), bad luck (models, faults, docker, nvidia_faults), Debian's own driver (nvidia_debian), the examples, other versions of ansible-core, the installed collection
 	@lab/lab.sh wheels
-	@$(BIN)/molecule test --no-command-borders -s native -s litellm_native -s fleet -s models -s faults -s nvidia_faults -s nvidia_debian
+	@lab/lab.sh older
+	@$(BIN)/molecule test --no-command-borders -s native -s litellm_native -s fleet -s models -s faults -s docker -s nvidia_faults -s nvidia_debian
 	@lab/lab.sh up
 	@examples/run.sh
 	@tests/compat.sh
 
 examples: venv ## Run the examples against the lab (needs `make lab`)
 	@examples/run.sh
+
+cases: venv ## Inputs from public reports, and what each gives now
+	@$(BIN)/python tests/cases.py
 
 bench: venv ## How long a run that has nothing to do takes, and a reading of the GPUs (needs `make lab`)
 	@tests/bench/noop.sh
@@ -101,4 +106,4 @@ clean: ## Away with the practice site, its caches and the virtual environment
 	@lab/lab.sh clean
 	@rm -rf $(VENV) .ansible .cache dist
 
-.PHONY: help venv lab lab-down lab-shell site plan verify models lint unit molecule test test-all bench bench-growth rollout build clean ask key rotate examples
+.PHONY: cases help venv lab lab-down lab-shell site plan verify models lint unit molecule test test-all bench bench-growth rollout build clean ask key rotate examples

@@ -5,6 +5,7 @@
 #   lab.sh services    images, network, registry, model mirror, package mirror, models
 #   lab.sh hosts       the hosts of inventories/lab, fresh where they are not there yet
 #   lab.sh wheels      LiteLLM's packages, for hosts that run it without Docker
+#   lab.sh older       the image of a Debian 12 host, for hosts with an older Docker
 #   lab.sh shell HOST  a shell on a host
 #   lab.sh down        away with hosts, services and network; images and downloads stay
 #   lab.sh clean       those too
@@ -243,6 +244,16 @@ wheels() {
   fi
 }
 
+# A host of Debian 12, whose Docker is 20.10. Its name goes where the other images' are named.
+older() {
+  local image
+  mirror=$(debian_mirror)
+  image=$("$here/images/build.sh" "$venv/pip" "$mirror" bookworm)
+  sed -i '/^lab_host_bookworm_image:/d' "$state/generated.yml"
+  echo "lab_host_bookworm_image: $image" >>"$state/generated.yml"
+  install -m 0644 "$state/generated.yml" "$top/inventories/lab/group_vars/all/generated.yml"
+}
+
 publish_models() {
   local name missing=()
   for name in tinyllama:latest gpt-oss:20b bge-m3:latest; do
@@ -338,7 +349,7 @@ shell() {
 }
 
 case ${1:-} in
-  up | services | hosts | wheels | down | clean) "$1" ;;
+  up | services | hosts | wheels | older | down | clean) "$1" ;;
   shell) shell "${2:-}" ;;
-  *) die "usage: lab.sh up | services | hosts | wheels | shell HOST | down | clean" ;;
+  *) die "usage: lab.sh up | services | hosts | wheels | older | shell HOST | down | clean" ;;
 esac

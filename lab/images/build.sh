@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# build.sh PIP MIRROR: builds every image of the lab that is not there yet and prints their tags, as shell assignments.
+# build.sh PIP MIRROR [SUITE]: builds every image of the lab that is not there yet and prints their tags, as shell assignments.
+# With a suite, such as bookworm, that is the image of a host of this older Debian alone.
 #
 # An image's tag is a hash over its recipe and its base, so that a changed recipe is built anew and an unchanged one
 # costs nothing.
 set -euo pipefail
-pip=$1 mirror=$2
+pip=$1 mirror=$2 suite=${3:-}
 here=$(dirname "$(readlink -f "$0")")
 export DOCKER_BUILDKIT=0 DOCKER_CLI_HINTS=false
 
@@ -31,9 +32,17 @@ build() { # build TAG BASE CONTEXT
   rm -f "$log"
 }
 
-base=$(recipe base "$mirror")
-if missing "$base" base; then
-  "$here/base/build.sh" "$base" "$mirror"
+base=$(recipe base "$mirror$suite")
+if missing "$base" "${suite:-base}"; then
+  "$here/base/build.sh" "$base" "$mirror" "$suite"
+fi
+if [ -n "$suite" ]; then
+  tag=$(recipe host "$base")
+  if missing "$tag" "host of $suite"; then
+    build "$tag" "$base" "$here/host"
+  fi
+  echo "$tag"
+  exit
 fi
 
 for name in host site postgres redis; do

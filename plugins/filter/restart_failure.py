@@ -14,7 +14,7 @@ author:
 description:
   - Makes one message from a service's last log lines and from what M(local_llm.fleet.file_snapshot) has put back - the reason, the files,
     and how to fix it.
-positional: _input, service, back, runs, fixes, otherwise, details
+positional: _input, service, back, runs, fixes, otherwise, details, former
 options:
   _input:
     description:
@@ -52,6 +52,11 @@ options:
       - Further lines to show, such as those of the containers that do not run.
     type: str
     default: ""
+  former:
+    description:
+      - The version that runs again, where the service itself was another one.
+    type: str
+    default: ""
 """
 
 EXAMPLES = r"""
@@ -82,9 +87,10 @@ def restart_failure(
     fixes: list[dict[str, str]] | None = None,
     otherwise: str = "",
     details: str = "",
+    former: str = "",
 ) -> str:
     """Return the message for a service that did not start with new files."""
-    return restart.failure(log or "", service, back or {}, runs, fixes or [], otherwise, details or "")
+    return restart.failure(log or "", service, back or {}, runs, fixes or [], otherwise, details or "", former)
 
 
 class FilterModule:

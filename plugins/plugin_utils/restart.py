@@ -54,6 +54,7 @@ def failure(
     fixes: t.Sequence[t.Mapping[str, str]] = (),
     otherwise: str = "",
     details: str = "",
+    former: str = "",
 ) -> str:
     """Return what the user reads when a service did not start with new files.
 
@@ -62,10 +63,11 @@ def failure(
     :arg runs: whether the service runs with the earlier files.
     :arg fixes: what the log may say (``says``, a regular expression), and how to fix that (``fix``).
     :arg otherwise: the fix where none of them matches.
+    :arg former: the version that runs again, where the service itself was another one.
     :arg details: further lines to show, such as those of the containers that do not run.
     """
     log = text_of(log)
-    inside = service[:1].lower() + service[1:] if service.startswith("The ") else service
+    inside = former or (service[:1].lower() + service[1:] if service.startswith("The ") else service)
     why = reason(log).rstrip(". ")
     files, refused = ", ".join(back.get("files") or []), ", ".join(back.get("refused") or [])
     if files:

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Debian 13 as small as it gets: the ground all other images of the lab stand on. There is no registry to pull it from,
-# so debootstrap makes it from the Debian mirror this machine itself uses.
+# build.sh TAG MIRROR [SUITE]: Debian (trixie, or another suite) as small as it gets: the base of all other images of the lab. There is
+# no registry to pull it from, so debootstrap makes it from the Debian mirror this machine itself uses.
 set -euo pipefail
-tag=$1 mirror=$2
+tag=$1 mirror=$2 suite=${3:-trixie}
 root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
-debootstrap --variant=minbase --include=ca-certificates trixie "$root" "$mirror" >"$root.log" 2>&1 \
-  || { tail -5 "$root.log" >&2; echo "debootstrap of Debian 13 from $mirror failed; see $root.log" >&2; exit 1; }
+debootstrap --variant=minbase --include=ca-certificates "$suite" "$root" "$mirror" >"$root.log" 2>&1 \
+  || { tail -5 "$root.log" >&2; echo "debootstrap of $suite from $mirror failed; see $root.log" >&2; exit 1; }
 rm -f "$root.log"
 cat >"$root/etc/dpkg/dpkg.cfg.d/small" <<'CFG'
 path-exclude /usr/share/doc/*

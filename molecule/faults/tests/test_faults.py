@@ -234,7 +234,9 @@ def test_an_empty_file_comes_back(env):
     assert sorted(sh(SECOND, f"cat {PROJECT}/.env").splitlines()) == sorted(env.splitlines())
 
 
-@pytest.mark.parametrize(("end", "says"), [(-5, "POSTGRES_PASSWORD is not the one"), (-50, "Compose cannot read line 3; fix it, or take it out")])
+@pytest.mark.parametrize(
+    ("end", "says"), [(-5, "POSTGRES_PASSWORD is not the one"), (-50, "Compose cannot read line 3; fix it, or take it out")]
+)
 def test_a_truncated_file(env, end, says):
     write_env(env.rstrip("\n")[:end])
     assert says in refused(SECOND)
@@ -261,11 +263,53 @@ def test_an_invalid_configuration_and_the_old_one_serves():
     well(SECOND)
 
 
-def test_an_engine_that_never_gets_healthy():
-    done = run(SECOND, {"llm_stack_ollama_environment": {"OLLAMA_HOST": "256.1.1.1:11434"}, "llm_stack_wait_timeout": 20})
+FILES = f"cd {PROJECT} && sha256sum compose.yml config.yml firewall preload.py .env"
+
+# Configurations that a real service refuses when it starts: the engine, the gateway, iptables. What is written for each is put back.
+REFUSED = {
+    "engine": (
+        {"llm_stack_ollama_environment": {"OLLAMA_HOST": "256.1.1.1:11434"}, "llm_stack_wait_timeout": 25},
+        r"ollama is \w+.*lookup 256\.1\.1\.1.*-> look at llm_stack_ollama_environment",
+        ["compose.yml"],
+    ),
+    "gateway": (
+        {"llm_stack_litellm_memory": "60m", "llm_stack_wait_timeout": 60},
+        r"container litellm is unhealthy.* litellm is ",
+        ["compose.yml"],
+    ),
+    "gateway and a provider": (
+        {
+            "llm_stack_litellm_memory": "60m",
+            "llm_stack_wait_timeout": 60,
+            "llm_stack_providers": {"openai": {"api_key": "sk-of-somebody-0001", "models": ["gpt-4o"]}},
+        },
+        r"The earlier files were put back",
+        ["compose.yml", "config.yml"],
+    ),
+    "firewall": (
+        {"_llm_stack_bridge": "a-bridge-name-that-is-too-long"},
+        r"local-llm-firewall.*-> `systemctl status local-llm-firewall` on the host says what iptables refuses",
+        ["compose.yml", "firewall"],
+    ),
+}
+
+
+@pytest.mark.parametrize("service", REFUSED)
+def test_what_a_service_does_not_start_with_is_put_back(service):
+    settings, says, files = REFUSED[service]
+    before = sh(SECOND, FILES)
+    done = run(SECOND, settings)
     assert done.failed
-    assert re.search(r"ollama is \w+.*lookup 256\.1\.1\.1.*-> look at llm_stack_ollama_environment", done.message), done.message
-    assert not run(SECOND).failed
+    assert re.search(says, done.message), done.message
+    assert "The stack did not start with the new %s: " % ", ".join(f"{PROJECT}/{name}" for name in files) in done.message, done.message
+    assert (
+        "put back, and the stack runs again. What was refused is %s." % ", ".join(f"{PROJECT}/{name}.refused" for name in files)
+        in done.message
+    )
+    assert "sk-of-somebody" not in done.text
+    assert sh(SECOND, FILES) == before
+    assert sh(SECOND, f"sh {PROJECT}/firewall check && echo closed") == "closed\n"
+    assert "tinyllama answers:" in ask(SECOND)
     well(SECOND)
 
 
@@ -327,6 +371,27 @@ def test_a_rotation_that_was_cut_off():
     if ".env.new" in sh(SECOND, f"ls -A {PROJECT}"):
         assert ".env.new: a change of secrets was cut off; run playbooks/rotate.yml, which ends it" in refused(SECOND)
     assert not run(SECOND, playbook="playbooks/rotate.yml").failed
+    well(SECOND)
+
+
+def test_a_rotation_that_the_gateway_does_not_start_with():
+    """The database and the services have the earlier secrets again, and nothing is left over."""
+    before, old = sh(SECOND, f"cat {PROJECT}/.env"), key(SECOND)
+    # A gateway that ends wherever it is given another key than the one it has.
+    start = "exec /usr/local/bin/entrypoint.py --config /app/config.yml --port 4000"
+    command = f'if [ "$$LITELLM_MASTER_KEY" = {old} ]; then {start}; fi; echo this is another key; exit 1'
+    override = {"services": {"litellm": {"entrypoint": ["sh", "-c", command], "command": []}}}
+    sh(SECOND, f"cat >{PROJECT}/compose.override.yml", text=yaml.safe_dump(override))
+    try:
+        done = run(SECOND, {"llm_stack_wait_timeout": 60}, playbook="playbooks/rotate.yml")
+        assert done.failed and "The stack did not start with new secrets: " in done.message
+        assert "The earlier ones were put back into the database and the services" in done.message, done.message
+        assert sh(SECOND, f"cat {PROJECT}/.env") == before and ".env.new" not in sh(SECOND, f"ls -A {PROJECT}")
+        assert old not in done.text
+        assert "tinyllama answers:" in ask(SECOND)
+    finally:
+        sh(SECOND, f"rm {PROJECT}/compose.override.yml")
+    assert not run(SECOND).failed
     well(SECOND)
 
 

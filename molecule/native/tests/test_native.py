@@ -173,9 +173,9 @@ def test_a_version_that_nobody_has_is_refused():
 def test_an_upgrade_that_does_not_start_goes_back_by_itself():
     done = run(ALONE, {**other("0.9.5"), "ollama_native_wait_timeout": 5})
     assert done.failed
-    assert "Ollama 0.9.5 does not start" in done.message
+    assert "Ollama 0.9.5 did not start with the new /opt/ollama/current" in done.message
     assert "this one does not start" in done.message  # its own last words
-    assert "(0.9.3 answers again)" in done.message
+    assert "0.9.3 runs again" in done.message
     assert (version(), versions()) == ("0.9.3", ["0.9.3", "versions/0.9.3"])
     well(ALONE)
 
@@ -185,8 +185,18 @@ def test_a_run_that_was_cut_before_the_start_knows_the_way_back():
     sh(ALONE, "mkdir -p /opt/ollama/versions/0.9.5/bin && printf '#!/bin/sh\\nexit 1\\n' >/opt/ollama/versions/0.9.5/bin/ollama")
     sh(ALONE, "chmod 755 /opt/ollama/versions/0.9.5/bin/ollama; ln -sfn versions/0.9.5 /opt/ollama/current")
     done = run(ALONE, {**other("0.9.5"), "ollama_native_wait_timeout": 5})
-    assert done.failed and "(0.9.3 answers again)" in done.message
+    assert done.failed and "0.9.3 runs again" in done.message
     assert (version(), versions()) == ("0.9.3", ["0.9.3", "versions/0.9.3"])
+    well(ALONE)
+
+
+def test_settings_that_it_does_not_start_with_are_put_back():
+    before = sh(ALONE, "cat /opt/ollama/ollama.env /etc/systemd/system/ollama.service")
+    settings = {"ollama_native_environment": {"OLLAMA_HOST": "256.1.1.1:11434"}, "ollama_native_wait_timeout": 10}
+    done = run(ALONE, settings)
+    assert done.failed and "did not start with the new /opt/ollama/ollama.env" in done.message
+    assert "runs again. What was refused is /opt/ollama/ollama.env.refused" in done.message and "256.1.1.1" in done.message
+    assert sh(ALONE, "cat /opt/ollama/ollama.env /etc/systemd/system/ollama.service") == before and version() == "0.9.3"
     well(ALONE)
 
 

@@ -41,9 +41,9 @@ def flag(name, *values, key=None):
     return {"flag": name, "key": key or name, "values": list(values), "file": "/etc/default/docker"}
 
 
-def plan(daemon=DAEMON, there="", system=SYSTEM, **settings):
+def plan(daemon=None, there="", system=None, **settings):
     text = there if isinstance(there, bytes) else (json.dumps(there) if isinstance(there, dict) else there).encode()
-    return decide({"system": system, "daemon": daemon}, base64.b64encode(text).decode(), {**SETTINGS, **settings})
+    return decide({"system": system or SYSTEM, "daemon": daemon or DAEMON}, base64.b64encode(text).decode(), {**SETTINGS, **settings})
 
 
 # What the daemon's command line has.

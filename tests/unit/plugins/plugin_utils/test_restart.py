@@ -77,3 +77,8 @@ def test_details_are_shown_and_searched_too():
 )
 def test_results_of_tasks(result, text):
     assert text_of(result) == text
+
+
+def test_another_version_runs_again():
+    back = {"files": ["/opt/ollama/current"], "refused": []}
+    assert "and 0.9.3 runs again." in failure("boom", "Ollama 0.9.5", back, True, former="0.9.3")
