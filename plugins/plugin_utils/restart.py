@@ -8,10 +8,12 @@ from __future__ import annotations
 import re
 import typing as t
 
-# Lines of a log that tell why, and words that only repeat that it failed.
+# Lines of a log that tell why, and those that only repeat that it failed, or warn of something else.
 TELLING = re.compile(r"error|fail|fatal|refus|unable|cannot|invalid|denied|unknown|already in use|no such", re.IGNORECASE)
 REPEATING = re.compile(
     r"Main process exited|Failed with result|Failed to start |start request repeated|Scheduled restart job|Deactivated successfully"
+    r"|\blevel=(warning|info|debug)\b",
+    re.IGNORECASE,
 )
 LONGEST = 400  # characters of a reason
 

@@ -22,6 +22,11 @@ DAEMON = "/etc/docker/daemon.json"
 PLUGIN = "/usr/libexec/docker/cli-plugins/docker-compose"
 
 
+def plain(text):
+    """What a person reads, on one line: Ansible's YAML doubles quotes and folds lines."""
+    return " ".join(text.replace("''", "'").split())
+
+
 def driver():
     return sh(FLAGS, "docker info --format '{{.LoggingDriver}}'").strip()
 
@@ -50,13 +55,13 @@ def test_a_docker_whose_unit_has_a_log_driver():
     assert driver() == "journald"
     done = run(FLAGS)
     assert not done.failed and "tinyllama answers:" in ask(FLAGS)
-    assert "insecure-registries stands on Docker's command line (/etc/default/docker), and is left out of" in done.text
+    assert "insecure-registries stands on Docker's command line (/etc/default/docker), and is left out of" in plain(done.text)
     assert driver() == "journald" and settings(FLAGS) == {"registry-mirrors": ["http://site.lab:5000"]}
     well(FLAGS)
 
 
 def test_a_key_that_stands_on_the_command_line_with_another_value():
-    message = refused(FLAGS, {"docker_engine_daemon_config": {"log-driver": "json-file"}})
+    message = plain(refused(FLAGS, {"docker_engine_daemon_config": {"log-driver": "json-file"}}))
     assert "docker_engine_daemon_config: /etc/default/docker sets log-driver on Docker's command line" in message
     assert "tinyllama answers:" in ask(FLAGS)
 
@@ -186,8 +191,8 @@ def other_system():
     """Another operating system, until the test is over: its os-release, and neither APT nor its folders."""
 
     def become(text):
-        sh(OTHER, "mkdir -p /root/hidden && cp -P /etc/os-release /root/hidden/ && mv /etc/apt /root/hidden/apt")
-        sh(OTHER, f"for tool in {HIDDEN}; do mv /usr/bin/$tool /root/hidden/; done")
+        sh(OTHER, "mkdir -p /root/etc /root/bin && cp -P /etc/os-release /root/etc/ && mv /etc/apt /root/etc/")
+        sh(OTHER, f"for tool in {HIDDEN}; do mv /usr/bin/$tool /root/bin/; done")
         sh(OTHER, "rm /etc/os-release && cat >/etc/os-release", text=text)
 
     yield become
@@ -213,7 +218,7 @@ def test_a_vgpu_guest_whose_driver_works_is_left_alone(driver_that_works):
     before = sh(OTHER, "dpkg-query -l | sha256sum")
     done = run(OTHER, options=["--tags", "nvidia_driver"])
     assert not done.failed, done.message
-    assert "is a vGPU" in done.text and "its guest driver 535.261.03 works, and is left alone" in done.text
+    assert "is a vGPU (there is /etc/nvidia/gridd.conf): its guest driver 535.261.03 works, and is left alone" in plain(done.text)
     assert sh(OTHER, "dpkg-query -l | sha256sum") == before
 
 
@@ -222,7 +227,7 @@ def test_a_vgpu_guest_without_a_driver_is_told_which_it_needs():
     sh(OTHER, f"echo 0x10de >{card}/subsystem_vendor; echo 0x14d5 >{card}/subsystem_device")
     try:
         before = sh(OTHER, "dpkg-query -l | sha256sum")
-        message = refused(OTHER, options=["--tags", "nvidia_driver"])
+        message = plain(refused(OTHER, options=["--tags", "nvidia_driver"]))
         assert "the GPU is a vGPU" in message and "vGPU guest driver, which comes from NVIDIA's licensing portal" in message
         assert sh(OTHER, "dpkg-query -l | sha256sum") == before
     finally:

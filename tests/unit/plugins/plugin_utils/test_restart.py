@@ -23,6 +23,7 @@ FIXES = [{"says": "both as a flag", "fix": "take it out"}, {"says": "no space le
         (DOCKER, "unable to configure the Docker daemon"),
         ("listening on 80\nstarted\n", "started"),
         ("docker.service: Failed with result 'exit-code'.", "Failed with result"),
+        (DOCKER + 'time="12:56" level=warning msg="grpc: error while closing"\n', "unable to configure the Docker daemon"),
         ("", "its log says nothing"),
         ("error: " + "x" * 900 + " the end", "the end"),
     ],
