@@ -107,3 +107,15 @@ def test_a_module_that_waits_is_not_gone(watcher):
 def test_a_pull_that_moves_is_watched_for_days(watcher):
     fault, shown, seconds = watcher([at(step * 1000) for step in range(10**5)] + [(None, "{}")])
     assert (fault, seconds > 4 * 10**5, len(shown) < 2 * 10**5) == (None, True, True)
+
+
+def test_a_wait_before_another_try_is_shown_once():
+    state = {"completed": 0, "total": 0, "waits": {"tries": 1, "seconds": 60, "cause": "too many requests"}}
+    shown = []
+    action = object.__new__(ActionModule)
+    action.show = shown.append
+    pulls = {}
+    for waits in ({**state["waits"]}, {**state["waits"]}, {**state["waits"], "tries": 2}):
+        action.show_progress(json.dumps({"pulls": {"a": {**state, "waits": waits}}}), pulls, 1.0)
+    action.show_progress(json.dumps({"pulls": {"a": {"completed": 5, "total": 10}}}), pulls, 2.0)
+    assert shown == ["a waits 1 min 0 s before another try: too many requests"] * 2 + ["a  50 %, 0 MB of 0 MB, 0.0 MB/s, 1 s left"]

@@ -8,7 +8,6 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from ansible_collections.local_llm.fleet.plugins.action.ollama_model import ActionModule
 from ansible_collections.local_llm.fleet.plugins.module_utils.ollama_client import Manifest, ModelName, OllamaError
 from ansible_collections.local_llm.fleet.plugins.modules.ollama_model import Disk, ModelSet, Progress
 
@@ -313,14 +312,6 @@ def test_a_wait_is_told_to_the_control_node(tmp_path):
     progress.waiting("a", 1, 60, "too many requests")
     (state,) = json.loads((tmp_path / "p").read_text())["pulls"].values()
     assert state == {"completed": 0, "total": 0, "waits": {"tries": 1, "seconds": 60, "cause": "too many requests"}}
-    shown = []
-    action = object.__new__(ActionModule)
-    action.show = shown.append
-    pulls = {}
-    for waits in ({**state["waits"]}, {**state["waits"]}, {**state["waits"], "tries": 2}):
-        action.show_progress(json.dumps({"pulls": {"a": {**state, "waits": waits}}}), pulls, 1.0)
-    action.show_progress(json.dumps({"pulls": {"a": {"completed": 5, "total": 10}}}), pulls, 2.0)
-    assert shown == ["a waits 1 min 0 s before another try: too many requests"] * 2 + ["a  50 %, 0 MB of 0 MB, 0.0 MB/s, 1 s left"]
 
 
 def test_a_cloud_model_is_refused():
