@@ -196,10 +196,7 @@ def other_system():
         sh(OTHER, "rm /etc/os-release && cat >/etc/os-release", text=text)
 
     yield become
-    sh(
-        OTHER,
-        f"cd /root/hidden && rm -f /etc/os-release && mv os-release /etc/ && rm -rf /etc/apt && mv apt /etc/ && mv {HIDDEN} /usr/bin/",
-    )
+    sh(OTHER, "rm -rf /etc/os-release /etc/apt && mv /root/etc/* /etc/ && mv /root/bin/* /usr/bin/")
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
