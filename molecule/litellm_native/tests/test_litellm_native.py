@@ -305,6 +305,27 @@ def test_settings_that_it_does_not_start_with_go_back():
     well()
 
 
+def test_a_key_that_it_does_not_start_with_goes_back():
+    """A unit that starts with the present key alone: the earlier one is in force again, and nothing of the other is left."""
+    before, old = sh(HOST, f"cat {PROJECT}/.env"), key(HOST)
+    folder = "/etc/systemd/system/local-llm-gateway.service.d"
+    sh(
+        HOST,
+        f"mkdir -p {folder} && cat >{folder}/test.conf",
+        text=f"[Service]\nExecStartPre=/bin/sh -c 'test \"$LITELLM_MASTER_KEY\" = {old}'\n",
+    )
+    sh(HOST, "systemctl daemon-reload")
+    try:
+        done = run({"litellm_native_wait_timeout": 20}, playbook=ROTATE)
+        assert done.failed and "has the earlier one again, with which it answers" in done.message, done.message
+        assert sh(HOST, f"cat {PROJECT}/.env") == before and ".refused" not in sh(HOST, f"ls -A {PROJECT}")
+        assert "tinyllama answers:" in runs.ask(HOST)
+    finally:
+        sh(HOST, f"rm -r {folder} && systemctl daemon-reload")
+    assert not run().failed
+    well()
+
+
 def test_another_version_and_back():
     old = {"litellm_native_version": OLD}
     done = run(old)
