@@ -79,6 +79,14 @@ SETTINGS = {
         {"site_model_mirror": "nobody.lab:5000"},
         "no name server knows it; mend the host's DNS, or set site_model_mirror",
     ),
+    "the data of Ollama's models, behind a firewall": (
+        {"site_model_mirror": "", "site_model_mirror_insecure": False},
+        "r2.cloudflarestorage.com/ (",
+    ),
+    "a provider's mode that is none": (
+        {"llm_stack_providers": {"openai": {"api_key": "k", "models": [{"name": "x", "mode": "smell"}]}}},
+        "x has the mode 'smell'; there are chat, completion",
+    ),
     "a proxy that does not answer": ({"site_proxy": "http://site.lab:2"}, "it cannot be reached; open the way to it, set site_proxy"),
 }
 
