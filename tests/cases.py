@@ -152,6 +152,7 @@ driver_case("mint", "Linux Mint 22 (UBUNTU_CODENAME noble)", "mint", "install", 
 DAEMON: dict[str, t.Any] = {
     "installed": True, "snap": False, "version": "26.1.5", "errors": [], "compose_version": "2.26.1", "data_root": "/var/lib/docker",
     "log_driver": "json-file", "mirrors": [], "insecure": [], "has_proxy": False, "runtimes": ["runc"], "cdi": False, "flags": [],
+    "applied": True, "unfinished": False,
 }  # fmt: skip
 SYSTEM = {"id": "debian", "version": "13", "like": "", "name": "Debian 13", "package_tool": "apt", "machine": "x86_64"}
 SETTINGS: docker_engine.Settings = {

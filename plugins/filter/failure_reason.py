@@ -13,13 +13,18 @@ author:
   - local_llm.fleet contributors (@local-llm)
 description:
   - Returns the line of a failed task's message and output, or of a service's log, that tells why.
-positional: _input
+positional: _input, whole
 options:
   _input:
     description:
       - The result of the task, as C(ansible_failed_result) has it, or log lines.
     type: raw
     required: true
+  whole:
+    description:
+      - Return the whole text, message and output, instead of the one line.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -40,9 +45,10 @@ import typing as t
 from ansible_collections.local_llm.fleet.plugins.plugin_utils import restart
 
 
-def failure_reason(result: str | dict[str, t.Any] | None) -> str:
-    """Return the line that tells why a task failed."""
-    return restart.reason(restart.text_of(result or ""))
+def failure_reason(result: str | dict[str, t.Any] | None, whole: bool = False) -> str:
+    """Return the line that tells why a task failed, or all that it says."""
+    text = restart.text_of(result or "")
+    return text if whole else restart.reason(text)
 
 
 class FilterModule:

@@ -35,6 +35,12 @@ options:
     type: list
     elements: path
     default: []
+  refresh:
+    description:
+      - With V(saved), whether the service is known to run with the O(files) as they are now. Then they are kept in place of those of an
+        earlier snapshot.
+    type: bool
+    default: false
 attributes:
   check_mode:
     description: Can run in check mode and say what would be done.
@@ -109,11 +115,14 @@ class Snapshot:
                 self.kept = json.load(stream)
             self.exists = True
 
-    def save(self, files: list[str]) -> bool:
-        """Keep files that are not kept yet; return whether there were any."""
-        new = [path for path in dict.fromkeys(files) if path not in self.kept]
+    def save(self, files: list[str], refresh: bool = False) -> bool:
+        """Keep files that are not kept yet, or all of them again where these are known to work; return whether there were any."""
+        new = [path for path in dict.fromkeys(files) if refresh or path not in self.kept]
         if self.check_mode:
             return bool(new)
+        if refresh:
+            self.remove()
+            self.kept = {}
         os.makedirs(self.path, mode=0o700, exist_ok=True)
         os.chmod(self.path, 0o700)
         for path in new:
@@ -143,15 +152,17 @@ class Snapshot:
                 refused.append(path + REFUSED)
             if self.check_mode:
                 continue
+            # First what may fail, on a full disk for one: until the earlier file is there again, the present one stays.
+            if "copy" in kept:
+                duplicate(kept["copy"], path + ".new")
+            elif "link" in kept:
+                os.symlink(kept["link"], path + ".new")
             if os.path.isfile(path) and not os.path.islink(path):
                 os.replace(path, path + REFUSED)
             elif os.path.lexists(path):
                 os.remove(path)
-            if "copy" in kept:
-                duplicate(kept["copy"], path + ".new")
+            if kept:
                 os.replace(path + ".new", path)
-            elif "link" in kept:
-                os.symlink(kept["link"], path)
         self.remove()
         return restored, refused
 
@@ -192,6 +203,7 @@ def main() -> None:
             "path": {"type": "path", "required": True},
             "state": {"type": "str", "choices": ["saved", "restored", "absent"], "default": "saved"},
             "files": {"type": "list", "elements": "path", "default": []},
+            "refresh": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
@@ -199,7 +211,7 @@ def main() -> None:
     state, existed, refused = module.params["state"], snapshot.exists, []
     try:
         if state == "saved":
-            changed = snapshot.save(module.params["files"])
+            changed = snapshot.save(module.params["files"], module.params["refresh"])
             files = list(snapshot.kept)
         elif state == "restored":
             files, refused = snapshot.restore()

@@ -244,10 +244,17 @@ daemon:
       description: Whether it reads CDI specifications.
       type: bool
       sample: false
+    applied:
+      description: Whether it was started after C(daemon.json) was last written.
+      type: bool
+      sample: true
+    unfinished:
+      description: Whether a run was cut between writing C(daemon.json) and the start with it.
+      type: bool
+      sample: false
     flags:
       description:
-        - The flags of its command line, as it runs and as its unit would start it next. A key of C(daemon.json) that is among them keeps
-          it from starting.
+        - The flags of its command line, as its unit would start it. A key of C(daemon.json) that is among them keeps it from starting.
       type: list
       elements: dict
       contains:
@@ -515,6 +522,11 @@ files:
   returned: when V(stack) is one of the O(sections)
   type: dict
   sample: {compose.yml: {mode: "0644", owner: root, sha256: 1f0c…}}
+unfinished:
+  description: Whether a run was cut between writing the project's files and the start with them.
+  returned: when V(stack) is one of the O(sections)
+  type: bool
+  sample: false
 project_dir:
   description: Mode and owner of O(project_dir). V(none) where there is none.
   returned: when V(stack) is one of the O(sections)
@@ -581,6 +593,7 @@ VARIABLES_LABEL = "local-llm.variables"  # further names that the project hands 
 # Where Docker looks for CDI specifications.
 CDI_FOLDERS = ("/etc/cdi", "/var/run/cdi")
 HASH_LABEL = "com.docker.compose.config-hash"
+SNAPSHOT = ".before"  # of the role llm_stack, in the project's folder
 
 
 def parse_listening(text: str) -> list[tuple[str, int, str]]:
@@ -971,6 +984,7 @@ def read_stack(host: Host, params: dict[str, t.Any]) -> dict[str, t.Any]:
         "paths": [reader.disk(path) for path in params["paths"]],
         "sources": sources.result(),
         "files": reader.files(),
+        "unfinished": os.path.isdir(os.path.join(params["project_dir"], SNAPSHOT)),
         "project_dir": mode_of(params["project_dir"]) if os.path.isdir(params["project_dir"]) else None,
         "environment": environment and {"names": sorted(name for name, value in values.items() if value), **environment},
         "firewall": firewall.result(),

@@ -28,6 +28,16 @@ VARIABLES = {"registry-mirrors": "site_registry_mirrors", "insecure-registries":
 MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 
 Json = t.Any  # a value of JSON
+# What Docker demands of the keys that are looked into here.
+KINDS: tuple[tuple[str, type, str], ...] = (
+    ("registry-mirrors", list, "a list of texts"),
+    ("insecure-registries", list, "a list of texts"),
+    ("exec-opts", list, "a list of texts"),
+    ("proxies", dict, "an object"),
+    ("runtimes", dict, "an object"),
+    ("features", dict, "an object"),
+    ("log-opts", dict, "an object"),
+)
 
 
 class DaemonJsonError(ValueError):
@@ -66,6 +76,11 @@ def parse(text: str) -> dict[str, Json]:
         raise DaemonJsonError("%s is not JSON and was left as it is; fix it: %s" % (PATH, error)) from error
     if not isinstance(there, dict):
         raise DaemonJsonError("%s is not a JSON object and was left as it is; fix it" % PATH)
+    for key, kind, word in KINDS:
+        value: Json = there.get(key)
+        is_kind = isinstance(value, kind)
+        if value is not None and not (is_kind and (kind is dict or all(isinstance(one, str) for one in value))):
+            raise DaemonJsonError("%s was left as it is: %s is not %s, so that Docker would not start with it; fix it" % (PATH, key, word))
     return there
 
 
@@ -147,6 +162,9 @@ class Decision(t.TypedDict):
     after: dict[str, Json]  #: what it is to hold
     flag_keys: list[str]  #: keys of daemon.json that the daemon's command line has
     stale: bool  #: the running daemon lacks what the file holds
+    applied: bool  #: the running daemon was started with the file as it is
+    unfinished: bool  #: a run that was cut has left its snapshot
+    finished: bool  #: the same, and the daemon runs with what that run has written
     validate: str  #: the command that checks a new file, with %s for its path; empty where the daemon has none
 
 
@@ -193,9 +211,11 @@ def without_flags(
             continue
         value = left.pop(key)
         where = flag["file"] or "Docker's unit"
-        missing = [one for one in value if one not in flag["values"]] if isinstance(value, list) else value
-        if isinstance(value, (str, bool, int)) and str(value).lower() in [one.lower() or "true" for one in flag["values"]]:
-            missing = []
+        if isinstance(value, list):
+            missing: list[Json] | bool = [one for one in value if one not in flag["values"]]
+        else:
+            given = [one.lower() or "true" for one in flag["values"]]  # a flag without a value switches something on
+            missing = isinstance(value, dict) or str(value).lower() not in given[-1:]
         setting, what = VARIABLES.get(key, variable), ", ".join(map(str, missing)) if isinstance(missing, list) else "the value"
         if not missing:
             notes.append("%s stands on Docker's command line (%s), and is left out of %s" % (key, where, PATH))
@@ -272,7 +292,10 @@ def decide(reading: t.Mapping[str, t.Any], content: str, settings: Settings, var
         "before": before,
         "after": after,
         "flag_keys": sorted(flags),
-        "stale": good and is_stale(before, daemon),
+        "stale": good and (is_stale(before, daemon) or (daemon["unfinished"] and not daemon["applied"])),
+        "applied": daemon["applied"],
+        "unfinished": daemon["unfinished"],
+        "finished": good and daemon["unfinished"] and daemon["applied"],
         "validate": validate_command(daemon["version"], daemon["flags"]),
     }
 

@@ -72,7 +72,9 @@ def failure(
     inside = former or (service[:1].lower() + service[1:] if service.startswith("The ") else service)
     why = reason(log).rstrip(". ")
     files, refused = ", ".join(back.get("files") or []), ", ".join(back.get("refused") or [])
-    if files:
+    if back.get("failed"):
+        text = "%s did not start: %s. The earlier files could not be put back: %s." % (service, why, reason(text_of(back)).rstrip(". "))
+    elif files:
         text = "%s did not start with the new %s: %s. The earlier %s put back, and %s %s." % (
             service,
             files,

@@ -382,24 +382,41 @@ def test_a_rotation_that_was_cut_off():
     well(SECOND)
 
 
-def test_a_rotation_that_the_gateway_does_not_start_with():
+@pytest.fixture
+def entrypoint():
+    """Gives the gateway another start, until the test is over: a condition in sh under which it starts at all."""
+
+    def write(condition):
+        start = "exec /usr/local/bin/entrypoint.py --config /app/config.yml --port 4000"
+        command = f"if {condition}; then {start}; fi; echo this is another key; exit 1"
+        override = {"services": {"litellm": {"entrypoint": ["sh", "-c", command], "command": []}}}
+        sh(SECOND, f"cat >{PROJECT}/compose.override.yml", text=yaml.safe_dump(override))
+
+    yield write
+    sh(SECOND, f"rm -f {PROJECT}/compose.override.yml")
+
+
+def test_a_rotation_that_the_gateway_does_not_start_with(entrypoint):
     """The database and the services have the earlier secrets again, and nothing is left over."""
     before, old = sh(SECOND, f"cat {PROJECT}/.env"), key(SECOND)
-    # A gateway that ends wherever it is given another key than the one it has.
-    start = "exec /usr/local/bin/entrypoint.py --config /app/config.yml --port 4000"
-    command = f'if [ "$$LITELLM_MASTER_KEY" = {old} ]; then {start}; fi; echo this is another key; exit 1'
-    override = {"services": {"litellm": {"entrypoint": ["sh", "-c", command], "command": []}}}
-    sh(SECOND, f"cat >{PROJECT}/compose.override.yml", text=yaml.safe_dump(override))
-    try:
-        done = run(SECOND, {"llm_stack_wait_timeout": 60}, playbook="playbooks/rotate.yml")
-        assert done.failed and "The stack did not start with new secrets: " in done.message
-        assert "The earlier ones were put back into the database and the services" in done.message, done.message
-        assert sh(SECOND, f"cat {PROJECT}/.env") == before and ".env.new" not in sh(SECOND, f"ls -A {PROJECT}")
-        assert old not in done.text
-        assert "tinyllama answers:" in ask(SECOND)
-    finally:
-        sh(SECOND, f"rm {PROJECT}/compose.override.yml")
-    assert not run(SECOND).failed
+    entrypoint(f'[ "$$LITELLM_MASTER_KEY" = {old} ]')
+    done = run(SECOND, {"llm_stack_wait_timeout": 60}, playbook="playbooks/rotate.yml")
+    assert done.failed and re.search("The stack did not start with new secrets: .*litellm", done.message), done.message
+    assert "The earlier ones were put back into the database and the services" in done.message, done.message
+    assert sh(SECOND, f"cat {PROJECT}/.env") == before and ".env.new" not in sh(SECOND, f"ls -A {PROJECT}")
+    assert old not in done.text and "tinyllama answers:" in ask(SECOND)
+
+
+def test_a_rotation_that_cannot_go_back_either(entrypoint):
+    """The new secrets stay where they are, because the database may have them, and the next rotation ends the change."""
+    before = sh(SECOND, f"cat {PROJECT}/.env")
+    entrypoint("false")
+    done = run(SECOND, {"llm_stack_wait_timeout": 30}, playbook="playbooks/rotate.yml")
+    assert done.failed and "It does not start with the earlier ones either; the new ones are in" in done.message, done.message
+    assert sh(SECOND, f"cat {PROJECT}/.env") == before and ".env.new" in sh(SECOND, f"ls -A {PROJECT}")
+    sh(SECOND, f"rm {PROJECT}/compose.override.yml")
+    assert not run(SECOND, playbook="playbooks/rotate.yml").failed
+    assert sh(SECOND, f"cat {PROJECT}/.env") != before and ".env.new" not in sh(SECOND, f"ls -A {PROJECT}")
     well(SECOND)
 
 

@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
+import time
 import typing as t
 
 from . import Host
@@ -35,7 +37,9 @@ KEYS = {
 }
 SHORT = {"b": "bridge", "D": "debug", "G": "group", "H": "host", "l": "log-level", "p": "pidfile", "s": "storage-driver", "g": "data-root"}
 PROXIES = ("http-proxy", "https-proxy", "no-proxy")
-PROPERTIES = ("MainPID", "ExecStart", "Environment", "EnvironmentFiles", "FragmentPath", "DropInPaths")
+DAEMON_JSON = "/etc/docker/daemon.json"
+SNAPSHOT = "/etc/docker/.local-llm-before"  # of the role docker_engine, until Docker has started with what it has written
+PROPERTIES = ("MainPID", "ExecMainStartTimestampMonotonic", "ExecStart", "Environment", "EnvironmentFiles", "FragmentPath", "DropInPaths")
 
 
 class Flag(t.TypedDict):
@@ -111,23 +115,24 @@ def next_command_line(properties: dict[str, str], environment: dict[str, str]) -
     return arguments[1:]
 
 
-def flags(host: Host) -> list[Flag]:
-    """Read which keys of daemon.json the daemon's command line has: as it runs, and as its unit would start it next.
+def unit(host: Host) -> dict[str, str]:
+    """Return the properties of Docker's unit; none where there is no systemd or no such unit."""
+    return parse_properties(host.run("systemctl", "show", "docker.service", "--property=" + ",".join(PROPERTIES))[1])
+
+
+def flags(host: Host, properties: dict[str, str]) -> list[Flag]:
+    """Read which keys of daemon.json the daemon's command line has: as its unit would start it, or as it runs where no unit does.
 
     A key that stands in both places keeps the daemon from starting, and ``dockerd --validate`` does not see that by itself.
+
+    :arg properties: what :func:`unit` returns.
     """
-    properties = parse_properties(host.run("systemctl", "show", "docker.service", "--property=" + ",".join(PROPERTIES))[1])
     environment, files = environment_of(host, properties)
     files = properties.get("DropInPaths", "").split() + files + properties.get("FragmentPath", "").split()
-    number = properties.get("MainPID", "0")
-    if number == "0":
+    arguments = next_command_line(properties, environment)
+    if not properties.get("ExecStart"):
         number = host.text("/run/docker.pid") or host.text("/var/run/docker.pid") or "0"
-    running = (host.text("/proc/%s/cmdline" % number) or "").split("\0")[1:] if number != "0" else []
-    names: dict[str, list[str]] = {}
-    for arguments in (running, next_command_line(properties, environment)):
-        for name, values in parse_command_line(arguments).items():
-            there = names.setdefault(name, [])
-            there += [value for value in values if value not in there]
+        arguments = (host.text("/proc/%s/cmdline" % number) or "").split("\0")[1:] if number != "0" else []
     texts = {path: host.text(path) or "" for path in dict.fromkeys(files)}
     return [
         {
@@ -136,8 +141,21 @@ def flags(host: Host) -> list[Flag]:
             "values": [] if name in PROXIES else values,
             "file": next((path for path, text in texts.items() if re.search(r"--?%s\b" % re.escape(name), text)), ""),
         }
-        for name, values in names.items()
+        for name, values in parse_command_line(arguments).items()
     ]
+
+
+def is_applied(host: Host, properties: dict[str, str]) -> bool:
+    """Whether the daemon was started after daemon.json was last written, so that it is known to start with it."""
+    started = properties.get("ExecMainStartTimestampMonotonic", "")
+    if not re.fullmatch("[1-9][0-9]*", started) or properties.get("MainPID", "0") == "0":
+        return False
+    try:
+        written = os.stat(host.path(DAEMON_JSON)).st_mtime
+    except FileNotFoundError:
+        return True
+    # systemd counts in microseconds on the same clock.
+    return time.time() - written > time.clock_gettime(time.CLOCK_MONOTONIC) - int(started) / 1e6
 
 
 def read(host: Host) -> dict[str, t.Any]:
@@ -145,9 +163,10 @@ def read(host: Host) -> dict[str, t.Any]:
 
     :returns: ``installed`` (a dockerd is there), ``snap``, ``version`` (empty where it does not answer), ``errors``,
         ``compose_version``, ``data_root``, ``log_driver``, ``mirrors``, ``insecure``, ``has_proxy``, ``runtimes``, ``cdi``,
-        ``flags`` (see :class:`Flag`). No password is among them.
+        ``flags`` (see :class:`Flag`), ``applied`` (see :func:`is_applied`), ``unfinished`` (a run was cut between writing daemon.json
+        and the start with it). No password is among them.
     """
-    docker, info = host.find("docker"), {}
+    docker, info, properties = host.find("docker"), {}, unit(host)
     if docker:
         # Without a daemon it answers too, with an exit status that differs by version, and the server's part is empty.
         try:
@@ -169,5 +188,7 @@ def read(host: Host) -> dict[str, t.Any]:
         "has_proxy": bool(info.get("HttpsProxy")),
         "runtimes": sorted(info.get("Runtimes") or {}),
         "cdi": bool(info.get("CDISpecDirs")),
-        "flags": flags(host),
+        "flags": flags(host, properties),
+        "applied": is_applied(host, properties),
+        "unfinished": host.exists(SNAPSHOT),
     }

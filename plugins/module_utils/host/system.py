@@ -32,9 +32,15 @@ def parse_os_release(text: str) -> dict[str, str]:
     return found
 
 
-def package_tool(host: Host) -> str:
-    """Return the tool that manages the host's packages: ``apt``, ``dnf``, ``zypper``, ``pacman``, ``yum``, or nothing."""
-    return next((name for tool, name in PACKAGE_TOOLS if host.find(tool)), "")
+def package_tool(host: Host, fields: dict[str, str] | None = None) -> str:
+    """Return the tool that manages the host's packages: ``apt``, ``dnf``, ``zypper``, ``pacman``, ``yum``, or nothing.
+
+    :arg fields: the values of os-release. Fedora and the RHEL family have a package of apt, which manages nothing there.
+    """
+    fields = fields or {}
+    names = [fields.get("ID", ""), *fields.get("ID_LIKE", "").split()]
+    first = [one for one in PACKAGE_TOOLS if one[1] == "dnf"] if {"fedora", "rhel", "ol"} & set(names) else []
+    return next((name for tool, name in [*first, *PACKAGE_TOOLS] if host.find(tool)), "")
 
 
 def read(host: Host) -> dict[str, str]:
@@ -53,5 +59,5 @@ def read(host: Host) -> dict[str, str]:
         "base_codename": fields.get("UBUNTU_CODENAME", "") or fields.get("DEBIAN_CODENAME", ""),
         "platform": fields.get("PLATFORM_ID", ""),
         "name": " ".join(word for word in (fields.get("NAME", "").replace(" GNU/Linux", ""), fields.get("VERSION_ID", "")) if word),
-        "package_tool": package_tool(host),
+        "package_tool": package_tool(host, fields),
     }

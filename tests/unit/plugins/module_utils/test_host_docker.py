@@ -5,6 +5,10 @@
 
 from __future__ import annotations
 
+import os
+import time
+from pathlib import Path
+
 import pytest
 from ansible_collections.local_llm.fleet.plugins.module_utils.host import Host, docker
 
@@ -52,18 +56,45 @@ def host(tmp_path):
 
 
 def test_flags(host, monkeypatch):
+    """Those that the unit would start it with: a flag that was taken out of it since is none, although the process has it."""
     monkeypatch.setenv("PATH", host.path("/usr/local/bin") + ":/usr/bin:/bin")
-    found = {one["flag"]: one for one in docker.flags(host)}
+    found = {one["flag"]: one for one in docker.flags(host, docker.unit(host))}
     assert {name: (one["key"], one["values"], one["file"].split("/")[-1]) for name, one in found.items()} == {
         "host": ("hosts", ["fd://"], ""),  # its short form is not looked for
-        "insecure-registry": ("insecure-registries", ["a:5000"], ""),
-        "https-proxy": ("https-proxy", [], ""),
         "containerd": ("containerd", ["/c.sock"], "docker.service"),
         "log-driver": ("log-driver", ["journald"], "docker"),
         "registry-mirror": ("registry-mirrors", ["http://m"], "docker"),
         "label": ("labels", ["a"], "logs.conf"),
     }
-    assert "secret" not in str(found)
+
+
+def test_flags_of_a_daemon_without_a_unit(host):
+    (Path(host.path("/run"))).mkdir()
+    Path(host.path("/run/docker.pid")).write_text("42")
+    found = {one["flag"]: one["values"] for one in docker.flags(host, {})}
+    assert found == {"host": ["fd://"], "insecure-registry": ["a:5000"], "https-proxy": []}  # a proxy may hold a password
+
+
+def started(seconds_ago):
+    return {"MainPID": "42", "ExecMainStartTimestampMonotonic": "%d" % ((time.clock_gettime(time.CLOCK_MONOTONIC) - seconds_ago) * 1e6)}
+
+
+@pytest.mark.parametrize(
+    ("properties", "written", "applied"),
+    [
+        (started(60), 3600, True),
+        (started(60), 10, False),
+        (started(60), None, True),  # there is no file
+        ({"MainPID": "0", "ExecMainStartTimestampMonotonic": "0"}, 3600, False),
+        ({}, 3600, False),
+    ],
+)
+def test_whether_the_file_is_known_to_work(properties, written, applied, tmp_path):
+    if written is not None:
+        (tmp_path / "etc/docker").mkdir(parents=True)
+        (tmp_path / "etc/docker/daemon.json").write_text("{}")
+        os.utime(tmp_path / "etc/docker/daemon.json", (time.time() - written,) * 2)
+    assert docker.is_applied(Host(5, root=str(tmp_path)), properties) is applied
 
 
 def test_a_host_without_docker(tmp_path, monkeypatch):

@@ -47,6 +47,17 @@ def test_the_package_tool_is_what_is_there(tools, expected, tmp_path, monkeypatc
     assert system.package_tool(Host(5, root=str(tmp_path))) == expected
 
 
+def test_apt_manages_nothing_in_the_rhel_family(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", "/usr/bin")
+    (tmp_path / "usr/bin").mkdir(parents=True)
+    for tool in ("apt-get", "dnf"):
+        (tmp_path / "usr/bin" / tool).write_text("")
+        (tmp_path / "usr/bin" / tool).chmod(0o755)
+    host = Host(5, root=str(tmp_path))
+    assert [system.package_tool(host, {"ID": name}) for name in ("rocky", "fedora", "debian")] == ["apt", "dnf", "apt"]
+    assert system.package_tool(host, {"ID": "rocky", "ID_LIKE": "rhel centos fedora"}) == "dnf"
+
+
 @given(st.text())
 def test_any_text_is_survived(text):
     assert all(isinstance(value, str) for value in system.parse_os_release(text).values())

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 
 import pytest
+from ansible_collections.local_llm.fleet.plugins.modules import file_snapshot
 from ansible_collections.local_llm.fleet.plugins.modules.file_snapshot import Snapshot
 
 
@@ -91,3 +92,25 @@ def test_an_index_that_was_cut_is_none(tmp_path, files):
     (tmp_path / "before/index.json").write_text('{"a"')
     assert not snapshot(tmp_path).exists
     assert snapshot(tmp_path).save([files["daemon.json"]])
+
+
+def test_what_is_known_to_work_takes_the_place_of_an_earlier_snapshot(tmp_path, files):
+    snapshot(tmp_path).save(list(files.values()))
+    with open(files["daemon.json"], "w", encoding="utf-8") as stream:
+        stream.write("by hand, and it works")
+    assert snapshot(tmp_path).save([files["daemon.json"]], refresh=True)
+    change(files)
+    assert snapshot(tmp_path).restore()[0] == [files["daemon.json"]]
+    assert text(files["daemon.json"]) == "by hand, and it works"
+
+
+def test_the_present_file_stays_until_the_earlier_one_is_written(tmp_path, files, monkeypatch):
+    def full(source, target):
+        raise OSError(28, "No space left on device")
+
+    snapshot(tmp_path).save([files["daemon.json"]])
+    change(files)
+    monkeypatch.setattr(file_snapshot, "duplicate", full)
+    with pytest.raises(OSError, match="No space left"):
+        snapshot(tmp_path).restore()
+    assert text(files["daemon.json"]) == "bad" and snapshot(tmp_path).exists

@@ -26,6 +26,8 @@ DAEMON = {
     "has_proxy": False,
     "runtimes": ["runc"],
     "cdi": False,
+    "applied": True,
+    "unfinished": False,
     "flags": [{"flag": "host", "key": "hosts", "values": ["fd://"], "file": "/lib/systemd/system/docker.service"}],
 }
 NONE = {**DAEMON, "installed": False, "version": "", "compose_version": "", "data_root": "", "log_driver": "", "flags": []}
@@ -249,7 +251,31 @@ def test_a_docker_that_is_there(daemon, settings, problem):
         ({"features": {"cdi": True}}, {"version": "24.0.7"}, False),
         ({"features": {"cdi": True}}, {"cdi": True}, False),
         ({}, {}, False),
+        ({"debug": True}, {"unfinished": True, "applied": False}, True),
+        ({"debug": True}, {"unfinished": True, "applied": True}, False),
     ],
 )
 def test_stale(there, daemon, stale):
     assert plan({**DAEMON, **daemon}, there)["stale"] is stale
+
+
+@pytest.mark.parametrize(
+    ("daemon", "finished"),
+    [
+        ({}, False),
+        ({"unfinished": True}, True),
+        ({"unfinished": True, "applied": False}, False),
+        ({"unfinished": True, "version": ""}, False),
+    ],
+)
+def test_what_a_cut_run_has_left(daemon, finished):
+    assert plan({**DAEMON, **daemon})["finished"] is finished
+
+
+@pytest.mark.parametrize(
+    "there",
+    [{"proxies": "x"}, {"insecure-registries": [1]}, {"registry-mirrors": "http://a"}, {"runtimes": []}, {"log-opts": ["max-size=1m"]}],
+)
+def test_values_that_docker_would_not_start_with(there):
+    (problem,) = plan(there=there)["problems"]
+    assert problem.startswith("/etc/docker/daemon.json was left as it is: %s is not " % next(iter(there)))

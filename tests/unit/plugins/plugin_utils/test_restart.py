@@ -83,3 +83,8 @@ def test_results_of_tasks(result, text):
 def test_another_version_runs_again():
     back = {"files": ["/opt/ollama/current"], "refused": []}
     assert "and 0.9.3 runs again." in failure("boom", "Ollama 0.9.5", back, True, former="0.9.3")
+
+
+def test_files_that_could_not_be_put_back():
+    text = failure(DOCKER, "Docker", {"failed": True, "msg": "/etc/docker: No space left on device"}, False, FIXES)
+    assert "The earlier files could not be put back: /etc/docker: No space left on device. -> take it out" in text
