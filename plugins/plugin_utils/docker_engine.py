@@ -129,7 +129,7 @@ def merged(
 
 def is_stale(there: dict[str, Json], daemon: t.Mapping[str, t.Any]) -> bool:
     """Whether the running daemon lacks what its file asks for, because a run was cut between writing and restarting."""
-    mirrors = [re.sub("/*$", "/", one) for one in there.get("registry-mirrors") or []]
+    mirrors = [one.rstrip("/") + "/" for one in there.get("registry-mirrors") or []]
     insecure = [one for one in there.get("insecure-registries") or [] if "/" not in one]
     features = there.get("features") or {}
     return bool(
@@ -181,6 +181,22 @@ class Settings(t.TypedDict, total=False):
     insecure_registries: list[str]
     proxy: str
     no_proxy: list[str]
+
+
+def settings_problems(settings: Settings, variable: str) -> list[str]:
+    """Return one line for each setting that is not of its kind; YAML makes a text of a list that has lost its brackets."""
+    kinds: tuple[tuple[str, str, type, str], ...] = (
+        ("registry_mirrors", "site_registry_mirrors", list, "a list"),
+        ("insecure_registries", "site_insecure_registries", list, "a list"),
+        ("no_proxy", "site_no_proxy", list, "a list"),
+        ("daemon_config", variable, dict, "a mapping"),
+        ("log_rotation", "docker_engine_log_rotation", dict, "a mapping"),
+    )
+    return [
+        "%s: it is not %s; it is %r" % (setting, word, settings.get(key))
+        for key, setting, kind, word in kinds
+        if not isinstance(settings.get(key) or kind(), kind)
+    ]
 
 
 def wanted_keys(settings: Settings) -> dict[str, Json]:
@@ -255,6 +271,15 @@ def decide(reading: t.Mapping[str, t.Any], content: str, settings: Settings, var
         before = parse(decode(base64.b64decode(content or "", validate=True)))
     except (DaemonJsonError, binascii.Error) as error:
         problems.append(str(error))
+    problems += settings_problems(settings, variable)
+    if problems:
+        settings = {}
+    for path in flags.get("config-file", []):
+        if path not in ("", PATH):
+            problems.append(
+                "%s: Docker's command line reads its settings from there, and not from %s; move the file to %s, and take --config-file"
+                " out of the command line" % (path, PATH, PATH)
+            )
     wanted, refused, said = without_flags(wanted_keys(settings), before, daemon["flags"], variable)
     defaults, _refused, _said = without_flags(settings.get("defaults") or {}, before, daemon["flags"], variable)
     problems += refused

@@ -152,6 +152,10 @@ OWN_VARIABLES = re.compile(
 VARIABLE = re.compile(r"^[A-Z][A-Z0-9_]*$")
 NAMED = re.compile(r"^os\.environ/([A-Za-z_][A-Za-z0-9_]*)$")
 MOUNTED = "/run/secrets/"  # where the gateway's container has the files of providers
+# Names of headers that hold a credential, wherever they stand.
+CREDENTIAL_HEADER = re.compile(r"^(proxy-)?authorization$|api-?key$", re.IGNORECASE)
+# What stands for a key where none is needed.
+PLACEHOLDERS = ("none", "empty", "dummy", "not-needed")
 NO_KEY = "none"  # what a provider that needs no key has as one: OpenAI's client does not start without any
 DEFAULT = "*"  # the route of llm_stack_fallbacks that stands for all
 # Names that a client's models may have besides routes (LiteLLM's SpecialModelNames).
@@ -183,6 +187,8 @@ SECTIONS = [
     "default_vertex_config",
     "include",
 ]
+# Those that the stack writes to, too.
+OWN_SECTIONS = {"model_list": list, "litellm_settings": dict, "router_settings": dict, "general_settings": dict}
 BACKEND_FIELDS = {"api_base", "models", "has_gpu"}
 PROVIDER_FIELDS = {"models", "provider", "api_key", "api_base", "params", "secrets", "files"}
 PROVIDER_MODEL_FIELDS = {"name", "route", "mode", "params"}
@@ -267,6 +273,20 @@ def named_variables(value: t.Any) -> list[str]:
         return sorted({name for one in value for name in named_variables(one)})
     match = NAMED.match(value) if isinstance(value, str) else None
     return [match.group(1)] if match else []
+
+
+def literal_credentials(value: t.Any, name: str = "") -> list[str]:
+    """Return the names of the parameters, at any depth of a part of a configuration, that hold a credential itself rather than the
+    name of its variable, sorted. LiteLLM takes Google's credentials as the path of a file, too."""
+    if name == "vertex_credentials":
+        literal = bool(value) and (not isinstance(value, str) or value.lstrip().startswith("{"))
+        return [name] if literal else []
+    if isinstance(value, dict):
+        return sorted({one for key, part in value.items() for one in literal_credentials(part, str(key))})
+    if isinstance(value, (list, tuple)):
+        return sorted({one for part in value for one in literal_credentials(part, name)})
+    holds = (name in CREDENTIAL_PARAMS or CREDENTIAL_HEADER.search(name)) and isinstance(value, str) and value
+    return [name] if holds and not re.match("os.environ/|oidc/", value) and value.lower() not in PLACEHOLDERS else []
 
 
 def has_route(routes: t.Iterable[str], wanted: str) -> bool:
@@ -379,6 +399,9 @@ class Gateway:
             if not isinstance(model, dict) or not isinstance(model.get("name"), str) or model.get("mode", "chat") not in MODES:
                 self.problems.append("%s: a model needs a name, and a mode that is chat (or left out) or embedding" % variable)
                 continue
+            if not isinstance(model.get("route") or "", str):
+                self.problems.append("%s: the route of %s is not a name" % (variable, model["name"]))
+                continue
             if not isinstance(model.get("context", 0), int):
                 self.problems.append("%s: the context of %s is not a number of tokens" % (variable, model["name"]))
                 continue
@@ -444,7 +467,12 @@ class Gateway:
             key = str(provider.get("api_key") or "")
             if re.search(r"[\s'\"\\]", key):
                 self.problems.append("%s.api_key: it has a space, a quote or a backslash, which no key has" % variable)
-            if key and not needs_no_key(provider):
+            elif re.match(r"os\.environ/|\$\{?[A-Za-z_]\w*\}?$", key):
+                self.problems.append(
+                    "%s.api_key: '%s' is the name of a variable, not a key; set the key, or leave api_key out where the host's .env has"
+                    " %s, or put the name into params as os.environ/NAME" % (variable, key, key_variable(str(name)))
+                )
+            elif key and not needs_no_key(provider):
                 self.give(variable, key_variable(str(name)), key)
             for secret, value in (provider.get("secrets") or {}).items():
                 field = "%s.secrets.%s" % (variable, secret)
@@ -564,14 +592,14 @@ class Gateway:
         """Return what a model of a provider has as its api_key (empty where it has none), and what is missing for a route (empty
         where nothing is)."""
         variable = "llm_stack_providers.%s" % name
-        for param in sorted(CREDENTIAL_PARAMS & set(params)):
-            value = params[param]
-            literal = isinstance(value, str) and value and not re.match("os.environ/|oidc/", value) and value != NO_KEY
-            if literal and (param != "vertex_credentials" or value.lstrip().startswith("{")):
-                self.problems.append(
-                    "%s.params.%s: the configuration is for everybody to read; put the value into secrets, and name it here as"
-                    " os.environ/NAME" % (variable, param)
-                )
+        for param in literal_credentials(params):
+            self.problems.append(
+                "%s.params.%s: the configuration is for everybody to read; put the value into secrets, and name it here as"
+                " os.environ/NAME" % (variable, param)
+            )
+        base = params.get("api_base")
+        if base and not str(base).startswith("os.environ/") and not is_address(str(base)):
+            self.problems.append("%s.api_base: '%s' is not an address; set it to https://host" % (variable, base))
         wanted = list(provider.get("secrets") or {}) + named_variables(params)
         lacking = [one for one in dict.fromkeys(map(str, wanted)) if not self.has_value(one) and not OWN_VARIABLES.match(one)]
         if lacking:
@@ -584,14 +612,14 @@ class Gateway:
             return NO_KEY, ""
         if self.has_value(key_variable(name)):
             return "os.environ/" + key_variable(name), ""
-        base = kind.split("/", maxsplit=1)[0]
-        if base in AMBIENT or provider.get("secrets") or provider.get("files") or CREDENTIAL_PARAMS & set(params):
+        family = kind.split("/", maxsplit=1)[0]
+        if family in AMBIENT or provider.get("secrets") or provider.get("files") or CREDENTIAL_PARAMS & set(params):
             return "", ""
-        if base in KEYLESS and params.get("api_base") and not asks_for_key(str(params["api_base"])):
+        if family in KEYLESS and base and not asks_for_key(str(base)):
             # A word, because LiteLLM would take the key of another provider from its environment.
             return NO_KEY, ""
         how = "set api_key, or %s in the host's .env (a provider that needs no key has api_key: none" % key_variable(name)
-        return "", "there is no key; %s%s)" % (how, ", or api_base" if base in KEYLESS and not params.get("api_base") else "")
+        return "", "there is no key; %s%s)" % (how, ", or api_base" if family in KEYLESS and not base else "")
 
     def all_routes(self, extra: t.Mapping[str, t.Any]) -> list[str]:
         """Return the routes of this gateway, with those that llm_stack_litellm_config adds."""
@@ -622,8 +650,8 @@ class Gateway:
         default: list[str] = []
         for route, others in fallbacks.items():
             variable = "llm_stack_fallbacks.%s" % route
-            if not isinstance(others, list):
-                self.problems.append("%s: it is not a list of routes" % variable)
+            if not isinstance(others, list) or not all(isinstance(one, str) for one in others):
+                self.problems.append("%s: it is not a list of routes, each a name" % variable)
                 continue
             for one in ([] if route == DEFAULT else [route]) + others:
                 if known and not has_route(possible, str(one)):
@@ -698,6 +726,11 @@ class Gateway:
                 )
         if "master_key" in (extra.get("general_settings") or {}):
             self.problems.append("%s: leave general_settings.master_key out; give the key as llm_stack_master_key" % variable)
+        for param in literal_credentials(extra):
+            self.problems.append(
+                "%s: %s holds a credential, and the configuration is for everybody to read; write it into the host's .env, and name it"
+                " here as os.environ/NAME" % (variable, param)
+            )
         for name in named_variables(extra):
             if not self.has_value(name) and not OWN_VARIABLES.match(name):
                 self.notes.append(
@@ -760,6 +793,10 @@ def decide(
     for name, value, kind, word in shapes:
         if value is not None and not isinstance(value, kind):
             gateway.problems.append("%s: it is not %s" % (name, word))
+    for section, kind in OWN_SECTIONS.items():
+        if isinstance(extra, dict) and not isinstance(extra.get(section) or kind(), kind):
+            word = "a list" if kind is list else "a mapping"
+            gateway.problems.append("llm_stack_litellm_config.%s: it is not %s" % (section, word))
     for name, value, least in (
         ("llm_stack_num_retries", num_retries, 0),
         ("llm_stack_request_timeout", timeout, 1),
@@ -769,7 +806,8 @@ def decide(
             gateway.problems.append("%s: %d is less than %d" % (name, value, least))
     if gateway.problems:
         return decision(gateway, {})
-    providers, extra = providers or {}, extra or {}
+    # A section of nothing is what YAML makes of a heading without lines below it.
+    providers, extra = providers or {}, {section: value for section, value in (extra or {}).items() if value is not None}
     gateway.add_engine("model_plan_catalog", engine, models, has_gpu)
     gateway.add_backends(backends or [], engines or {})
     gateway.add_providers(providers)

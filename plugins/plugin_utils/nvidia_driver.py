@@ -138,6 +138,10 @@ class Decision:
         answer = self.working() or self.lost()
         return answer or (self.loaded(on_disk) if reading["loaded"]["version"] else self.not_loaded(on_disk))
 
+    def newest(self) -> str:
+        """The generations that need the newest driver, as they stand in a message."""
+        return " and ".join(name for name in self.generations if NEEDS[name][0] == self.floor)
+
     def works(self) -> bool:
         """Whether nvidia-smi shows GPUs, and at most something besides that says nothing about them."""
         smi = self.reading["smi"]
@@ -163,7 +167,7 @@ class Decision:
             if not newer(version, self.floor):
                 warnings.append(
                     "the vGPU guest driver %s is older than %s, which Ollama needs for %s GPUs: models run on the CPU until the hypervisor "
-                    "has a newer vGPU release" % (version, self.floor, self.generations[0])
+                    "has a newer vGPU release" % (version, self.floor, self.newest())
                 )
             return self.say(
                 "none",
@@ -219,9 +223,10 @@ class Decision:
     def unfit(self, version: str, is_open: bool | None) -> str:
         """Say why a driver does not do for the cards; empty when it does."""
         if not self.serves(is_open):
-            return "the %s driver does not serve %s GPUs" % ("open" if is_open else "proprietary", self.generations[0])
+            unserved = [name for name in self.generations if not NEEDS[name][2 if is_open else 3]]
+            return "the %s driver does not serve %s GPUs" % ("open" if is_open else "proprietary", " and ".join(unserved))
         if not newer(version, self.floor):
-            return "the driver %s is older than %s, which %s GPUs need" % (version, self.floor, self.generations[0])
+            return "the driver %s is older than %s, which %s GPUs need" % (version, self.floor, self.newest())
         return ""
 
     def loaded(self, on_disk: Data | None) -> Data:

@@ -11,9 +11,8 @@ import typing as t
 # Lines of a log that tell why, and those that only repeat that it failed, or warn of something else.
 TELLING = re.compile(r"error|fail|fatal|refus|unable|cannot|invalid|denied|unknown|already in use|no such", re.IGNORECASE)
 REPEATING = re.compile(
-    r"Main process exited|Failed with result|Failed to start |start request repeated|Scheduled restart job|Deactivated successfully"
-    r"|\blevel=(warning|info|debug)\b",
-    re.IGNORECASE,
+    r"Main process exited|Failed with result|^Failed to start |Start request repeated|Scheduled restart job|Deactivated successfully"
+    r"|\blevel=(warning|info|debug)\b"
 )
 LONGEST = 400  # characters of a reason
 

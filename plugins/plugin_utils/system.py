@@ -42,7 +42,9 @@ def system_of(system: t.Mapping[str, str]) -> System:
         # Where an image has no VERSION_CODENAME, the number tells.
         codename = codename or next((name for name, number in releases.items() if number == version), "")
         return System(own.capitalize(), version, codename, "")
-    if own in ("rhel", "ol") or ("rhel" in like and own != "amzn") or system.get("platform", "").startswith("platform:el"):
+    platform = system.get("platform", "")
+    # What is made of Fedora or Amazon Linux may name RHEL among what it is like; the platform tells.
+    if own in ("rhel", "ol") or platform.startswith("platform:el") or ("rhel" in like and own != "amzn" and not platform):
         return System("RedHat", version.split(".")[0], "", "")
     # A codename that both know is not there, so that the release decides; the chain of ID_LIKE is what allows it.
     for family, releases, named in (("Ubuntu", UBUNTU_RELEASES, base), ("Debian", DEBIAN_RELEASES, base or codename)):

@@ -88,7 +88,8 @@ def environment_of(host: Host, properties: dict[str, str]) -> tuple[dict[str, st
     values = dict(word.split("=", 1) for word in words_of(properties.get("Environment", "")) if "=" in word)
     files = [line.split(" (")[0] for line in properties.get("EnvironmentFiles", "").splitlines() if line]
     for path in files:
-        for line in (host.text(path) or "").splitlines():
+        # A line that ends in a backslash goes on in the next one.
+        for line in re.sub(r"\\\r?\n", "", host.text(path) or "").splitlines():
             match = re.match(r"^\s*([A-Za-z_][A-Za-z0-9_]*)=(.*)$", line)
             if match:
                 values[match.group(1)] = " ".join(words_of(match.group(2)))
@@ -112,7 +113,9 @@ def next_command_line(properties: dict[str, str], environment: dict[str, str]) -
             arguments += words_of(environment.get(whole.group(1), ""))
         else:
             arguments.append(re.sub(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}", lambda name: environment.get(name.group(1), ""), word))
-    return arguments[1:]
+    # A wrapper has arguments of its own, before the daemon's.
+    at = next((at for at, word in enumerate(arguments) if word.rsplit("/", 1)[-1] == "dockerd"), 0)
+    return arguments[at + 1 :]
 
 
 def unit(host: Host) -> dict[str, str]:
