@@ -435,13 +435,13 @@ class Decision:
         if wished != "auto":
             return self.refuse(
                 "%s GPUs need a driver of branch %s, and nvidia_driver_branch is %s (%s has %s from %s)"
-                % (self.generations[0], wants, wished, system, has, name),
+                % (" and ".join(self.generations), wants, wished, system, has, name),
                 "set nvidia_driver_branch to auto",
             )
         others = [other for other in here if other != name and self.branch_of(here[other])]
         mend = "set nvidia_driver_source to %s" % others[0] if others else WITHOUT + ", or use a system that has one"
         kind = "%s/%s" % (name, self.reading["system"]["machine"])
-        wanted = "%s GPUs need a driver with %s modules of branch %s" % (self.generations[0], " or ".join(self.flavours), wants)
+        wanted = "%s GPUs need a driver with %s modules of branch %s" % (" and ".join(self.generations), " or ".join(self.flavours), wants)
         return self.refuse("%s, and %s has %s from %s" % (wanted, system, has, kind), mend)
 
     def package_groups(self, name: str, branch: str, flavour: str) -> list[list[str]]:

@@ -68,6 +68,21 @@ def test_flags(host, monkeypatch):
     }
 
 
+@pytest.mark.parametrize(
+    ("start", "options", "flags"),
+    [
+        # systemd joins lines that end in a backslash.
+        ("/usr/bin/dockerd $DOCKER_OPTS", 'DOCKER_OPTS="--debug \\\n --log-driver=journald"\n', ["debug", "log-driver"]),
+        ("/usr/bin/numactl --interleave=all /usr/bin/dockerd --debug", "", ["debug"]),
+    ],
+)
+def test_flags_of_other_units(host, start, options, flags):
+    Path(host.path("/etc/default/docker")).write_text(options)
+    properties = docker.parse_properties(SHOW)
+    properties["ExecStart"] = "{ path=/x ; argv[]=%s ; ignore_errors=no ; pid=0 }" % start
+    assert sorted(one["flag"] for one in docker.flags(host, properties)) == flags
+
+
 def test_flags_of_a_daemon_without_a_unit(host):
     (Path(host.path("/run"))).mkdir()
     Path(host.path("/run/docker.pid")).write_text("42")

@@ -64,6 +64,12 @@ def test_the_table_is_whole():
         ("model 'x' is cloud-only; run ollama signin", "cloud-model"),
         ("pull model manifest: 502: <html><title>Bad Gateway", "server"),
         ("HTTP 500: open /root/.ollama/models/blobs: permission denied", "permission"),
+        ("HTTP 500: model requires more system memory (5.5 GiB) than is available (3.1 GiB)", "model-memory"),
+        ("HTTP 500: llama runner process has terminated: cudaMalloc failed: out of memory", "model-memory"),
+        ("HTTP 500: llama runner process has terminated: signal: killed", "model-memory"),
+        ("HTTP 500: error loading model: unknown model architecture: 'x'", "architecture"),
+        ("HTTP 500: timed out waiting for llama runner to start - progress 0.98", "load-timeout"),
+        ("the engine at http://127.0.0.1:11434 stopped answering: timed out", "engine-lost"),
         # A number in an address or a digest is not a status.
         ('max retries exceeded: Get "http://mirror:5000/v2/x/blobs/sha256:429": EOF', "broken"),
         ("digest mismatch, file must be downloaded again: want sha256:404 got sha256:503", "damaged"),

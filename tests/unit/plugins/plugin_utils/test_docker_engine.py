@@ -242,6 +242,7 @@ def test_a_docker_that_is_there(daemon, settings, problem):
     [
         ({"registry-mirrors": ["http://a"]}, {}, True),
         ({"registry-mirrors": ["http://a"]}, {"mirrors": ["http://a/"]}, False),
+        ({"registry-mirrors": ["http://a/"]}, {"mirrors": ["http://a/"]}, False),
         ({"insecure-registries": ["a:1", "10.0.0.0/8"]}, {"insecure": ["a:1"]}, False),
         ({"insecure-registries": ["a:1"]}, {}, True),
         ({"proxies": {"https-proxy": "http://p"}}, {}, True),
@@ -279,3 +280,21 @@ def test_what_a_cut_run_has_left(daemon, finished):
 def test_values_that_docker_would_not_start_with(there):
     (problem,) = plan(there=there)["problems"]
     assert problem.startswith("/etc/docker/daemon.json was left as it is: %s is not " % next(iter(there)))
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        ({"registry_mirrors": "http://m"}, "site_registry_mirrors: it is not a list; it is 'http://m'"),
+        ({"insecure_registries": "a:1"}, "site_insecure_registries: it is not a list; it is 'a:1'"),
+        ({"daemon_config": ["a"]}, "docker_engine_daemon_config: it is not a mapping; it is ['a']"),
+    ],
+)
+def test_settings_of_another_kind(settings, problem):
+    assert plan(**settings)["problems"] == [problem]
+
+
+@pytest.mark.parametrize(("path", "problems"), [("/etc/docker/daemon.json", 0), ("/srv/docker.json", 1)])
+def test_a_daemon_that_reads_another_file_is_not_given_one(path, problems):
+    found = plan({**DAEMON, "flags": [flag("config-file", path)]})["problems"]
+    assert len(found) == problems and all(line.startswith(path + ": Docker's command line reads its settings from there") for line in found)

@@ -377,6 +377,35 @@ def files(**values):
         ({"providers": {"a": {"api_key": "k", "models": [{"name": "x", "route": 4}]}}}, "a.models: the route of x is not a name"),
         ({"providers": {"a": {"api_key": "k", "models": [{"name": "x", "params": [4]}]}}}, "a.models: the params of x are not a mapping"),
         ({"fallbacks": {"*": "x"}}, "llm_stack_fallbacks.*: it is not a list of routes"),
+        ({"fallbacks": {"*": [{"a": ["b"]}]}}, "llm_stack_fallbacks.*: it is not a list of routes, each a name"),
+        ({"backends": [{"api_base": "http://h:1", "models": [{"name": "x", "route": ["y"]}]}]}, "backends: the route of x is not a name"),
+        # A key that only names a variable would go into .env as the key.
+        *[
+            ({"providers": {"a": {"api_key": key, "models": ["x"]}}}, "a.api_key: '%s' is the name of a variable" % key)
+            for key in ("os.environ/A_KEY", "$A_KEY", "${A_KEY}")
+        ],
+        (
+            {"providers": {"a": {"api_key": "k", "models": ["x"], "api_base": "api.example.com/v1"}}},
+            "a.api_base: 'api.example.com/v1' is not",
+        ),
+        # Credentials that would stand in a file that everybody may read.
+        *[
+            ({"providers": {"a": {"models": [{"name": "x", "params": params}]}}}, "a.params.%s: the configuration is for everybody" % name)
+            for name, params in (
+                ("api_key", {"api_key": "sk-1"}),
+                ("vertex_credentials", {"vertex_credentials": {"private_key": "p"}}),
+                ("vertex_credentials", {"vertex_credentials": '{"private_key": "p"}'}),
+                ("Authorization", {"extra_headers": {"Authorization": "Bearer x"}}),
+                ("x-api-key", {"extra_headers": {"x-api-key": "x"}}),
+            )
+        ],
+        (
+            {"extra": {"model_list": [{"model_name": "x", "litellm_params": {"api_key": "sk-1"}}]}},
+            "litellm_config: api_key holds a credential",
+        ),
+        ({"extra": {"model_list": {"a": 1}}}, "llm_stack_litellm_config.model_list: it is not a list"),
+        ({"extra": {"general_settings": True}}, "llm_stack_litellm_config.general_settings: it is not a mapping"),
+        ({"extra": {"router_settings": [1]}}, "llm_stack_litellm_config.router_settings: it is not a mapping"),
         ({"fallbacks": {"*": ["typo"]}, "known_routes": ["bge-m3"]}, "llm_stack_fallbacks: there is no route 'typo'"),
     ],
 )
@@ -384,6 +413,18 @@ def test_mistakes_of_providers_are_named(settings, says):
     result = decide([EMBED], **settings)
     assert result["config"] == {}
     assert [line for line in result["problems"] if says in line], result["problems"]
+
+
+def test_empty_sections_change_nothing():
+    """A heading whose lines are all comments is what people have in a file of settings."""
+    empty = dict.fromkeys(gateway.OWN_SECTIONS)
+    assert decide([CHAT], extra=empty)["config"] == decide([CHAT])["config"]
+
+
+@pytest.mark.parametrize("value", ["none", "EMPTY", "os.environ/X"])
+def test_what_stands_for_a_key_may_be_added_by_hand(value):
+    mine = {"model_name": "x", "litellm_params": {"model": "hosted_vllm/x", "api_base": "http://h:1", "api_key": value}}
+    assert decide([], extra={"model_list": [mine]}, keys=["X"])["problems"] == []
 
 
 def test_one_value_for_two_providers_is_not_a_mistake():

@@ -218,5 +218,12 @@ def test_what_keeps_a_gpu_from_working(smi, action):
     assert action != "none" or made["warnings"] == ["nvidia-smi says: WARNING: infoROM is corrupted"]
 
 
+def test_a_refusal_names_the_cards_that_it_is_about():
+    """The driver 555 serves the Ada card; what needs a newer one is Blackwell."""
+    cards = [{**DEBIAN["cards"][0], "generation": name} for name in ("ada", "blackwell")]
+    made = decide(cards=cards, smi={"status": 0, "gpus": 2, "version": "555.42"}, loaded={"version": "555.42", "open": True})
+    assert "older than 570, which blackwell GPUs need" in made["reason"]
+
+
 def test_versions():
     assert newer("580.126.09", "580.95") and not newer("535.261.03", "550") and newer("550.54", "550") and not newer(None, "550")

@@ -24,6 +24,8 @@ FIXES = [{"says": "both as a flag", "fix": "take it out"}, {"says": "no space le
         ("listening on 80\nstarted\n", "started"),
         ("docker.service: Failed with result 'exit-code'.", "Failed with result"),
         (DOCKER + 'time="12:56" level=warning msg="grpc: error while closing"\n', "unable to configure the Docker daemon"),
+        # A daemon's own "failed to start" is the reason; systemd's repeats it.
+        ("failed to start daemon: chmod /x: not a directory\nFailed to start docker.service - Docker.\n", "chmod /x"),
         ("", "its log says nothing"),
         ("error: " + "x" * 900 + " the end", "the end"),
     ],

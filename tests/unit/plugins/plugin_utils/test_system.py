@@ -43,6 +43,9 @@ MINT = {
         ({"id": "fedora", "version": "43", "platform": "platform:f43"}, "fedora 43"),
         ({"id": "amzn", "like": "fedora", "version": "2023", "platform": "platform:al2023"}, "amzn 2023"),
         ({"id": "amzn", "like": "centos rhel fedora", "version": "2"}, "amzn 2"),
+        # They name RHEL among what they are like, and are none of its rebuilds.
+        ({"id": "nobara", "like": "rhel centos fedora", "version": "42", "platform": "platform:f42"}, "nobara 42"),
+        ({"id": "alinux", "like": "rhel fedora centos anolis", "version": "3", "platform": "platform:al8"}, "alinux 3"),
         ({"id": "opensuse-leap", "like": "suse opensuse", "version": "15.6"}, "opensuse-leap 15.6"),
         ({"id": "arch"}, "arch"),
         ({"id": ""}, "this system"),
