@@ -42,4 +42,5 @@ step antsibull-changelog lint
 step ansible-lint -q --nocolor
 step antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs=dependent .
 step ansible_test sanity
-step ansible_test units
+# The tests of whole roles run playbooks; each is a process of its own there, which shares no fixture. `make unit` has them.
+step ansible_test units tests/unit/plugins/
