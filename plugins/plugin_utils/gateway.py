@@ -152,8 +152,8 @@ OWN_VARIABLES = re.compile(
 VARIABLE = re.compile(r"^[A-Z][A-Z0-9_]*$")
 NAMED = re.compile(r"^os\.environ/([A-Za-z_][A-Za-z0-9_]*)$")
 MOUNTED = "/run/secrets/"  # where the gateway's container has the files of providers
-# Names of headers that hold a credential, wherever they stand.
-CREDENTIAL_HEADER = re.compile(r"^(proxy-)?authorization$|api-?key$", re.IGNORECASE)
+# How headers, variables and settings are named that hold one, wherever they stand.
+CREDENTIAL_NAME = re.compile(r"^(proxy-)?authorization$|(api[-_]?key|password|secret)$", re.IGNORECASE)
 # What stands for a key where none is needed.
 PLACEHOLDERS = ("none", "empty", "dummy", "not-needed")
 NO_KEY = "none"  # what a provider that needs no key has as one: OpenAI's client does not start without any
@@ -285,7 +285,7 @@ def literal_credentials(value: t.Any, name: str = "") -> list[str]:
         return sorted({one for key, part in value.items() for one in literal_credentials(part, str(key))})
     if isinstance(value, (list, tuple)):
         return sorted({one for part in value for one in literal_credentials(part, name)})
-    holds = (name in CREDENTIAL_PARAMS or CREDENTIAL_HEADER.search(name)) and isinstance(value, str) and value
+    holds = (name in CREDENTIAL_PARAMS or CREDENTIAL_NAME.search(name)) and isinstance(value, str) and value
     return [name] if holds and not re.match("os.environ/|oidc/", value) and value.lower() not in PLACEHOLDERS else []
 
 

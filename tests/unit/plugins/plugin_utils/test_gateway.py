@@ -403,6 +403,8 @@ def files(**values):
             {"extra": {"model_list": [{"model_name": "x", "litellm_params": {"api_key": "sk-1"}}]}},
             "litellm_config: api_key holds a credential",
         ),
+        ({"extra": {"environment_variables": {"X_API_KEY": "sk-1"}}}, "llm_stack_litellm_config: X_API_KEY holds a credential"),
+        ({"extra": {"litellm_settings": {"cache_params": {"password": "p"}}}}, "llm_stack_litellm_config: password holds a credential"),
         ({"extra": {"model_list": {"a": 1}}}, "llm_stack_litellm_config.model_list: it is not a list"),
         ({"extra": {"general_settings": True}}, "llm_stack_litellm_config.general_settings: it is not a mapping"),
         ({"extra": {"router_settings": [1]}}, "llm_stack_litellm_config.router_settings: it is not a mapping"),
