@@ -69,9 +69,9 @@ _value:
 
 import typing as t
 
-from ansible_collections.local_llm.fleet.plugins.plugin_utils.nvidia_driver import newer, nvidia_driver_plan
+from ansible_collections.local_llm.fleet.plugins.plugin_utils.nvidia_driver import nvidia_driver_plan
 
-__all__ = ["FilterModule", "newer", "nvidia_driver_plan"]
+__all__ = ["FilterModule", "nvidia_driver_plan"]
 
 
 class FilterModule:

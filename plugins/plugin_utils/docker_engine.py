@@ -9,11 +9,11 @@ import base64
 import binascii
 import codecs
 import json
-import re
 import shlex
 import typing as t
 
 from .system import system_of
+from .versions import newer
 
 PATH = "/etc/docker/daemon.json"
 # From here on Compose knows start_interval, which the stack's health checks use.
@@ -42,11 +42,6 @@ KINDS: tuple[tuple[str, type, str], ...] = (
 
 class DaemonJsonError(ValueError):
     """daemon.json cannot be merged. The message is one line for the user."""
-
-
-def newer(version: str, other: str) -> bool:
-    """Whether a version is the other one or a newer one; what is not a number in it does not count."""
-    return [int(part) for part in re.findall("[0-9]+", version)] >= [int(part) for part in re.findall("[0-9]+", other)]
 
 
 def decode(data: bytes) -> str:
@@ -137,7 +132,7 @@ def is_stale(there: dict[str, Json], daemon: t.Mapping[str, t.Any]) -> bool:
         or set(insecure) - set(daemon["insecure"])
         or ((there.get("proxies") or {}).get("https-proxy") and not daemon["has_proxy"])
         or set(there.get("runtimes") or {}) - set(daemon["runtimes"])
-        or (newer(daemon["version"] or "0", "25") and features.get("cdi") and not daemon["cdi"])
+        or (newer(daemon["version"], "25") and features.get("cdi") and not daemon["cdi"])
     )
 
 
@@ -245,7 +240,7 @@ def without_flags(
 
 def validate_command(version: str, flags: t.Sequence[t.Mapping[str, t.Any]]) -> str:
     """Return the command by which the daemon checks a file together with its own flags; empty for a daemon without one."""
-    if not newer(version or "0", VALIDATE_MIN_VERSION):
+    if not newer(version, VALIDATE_MIN_VERSION):
         return ""
     words = ["--" + flag["flag"] + ("=" + value if value else "") for flag in flags for value in flag["values"]]
     return " ".join(["dockerd", "--validate", *(shlex.quote(word).replace("%", "%%") for word in words), "--config-file", "%s"])
@@ -263,7 +258,7 @@ def decide(reading: t.Mapping[str, t.Any], content: str, settings: Settings, var
     own = (settings.get("packages") or {}).get(base.name)
     asked = settings.get("source") or "auto"
     source = asked if asked != "auto" else "distribution" if own else "docker"
-    good = bool(daemon["version"]) and newer(daemon["compose_version"] or "0", COMPOSE_MIN_VERSION)
+    good = bool(daemon["version"]) and newer(daemon["compose_version"], COMPOSE_MIN_VERSION)
     problems, notes = [], []
     before: dict[str, Json] = {}
     flags: dict[str, list[str]] = {one["key"]: one["values"] for one in daemon["flags"]}

@@ -254,7 +254,7 @@ def key_variable(provider: str) -> str:
 def asks_for_key(api_base: str) -> bool:
     """Whether an address is of a service that is known to ask for a key."""
     try:
-        host = urllib.parse.urlsplit(api_base if "//" in api_base else "//" + api_base).hostname or ""
+        host = urllib.parse.urlsplit(api_base).hostname or ""
     except ValueError:
         return False
     return any(host == known or host.endswith("." + known) for known in KEYED_HOSTS)

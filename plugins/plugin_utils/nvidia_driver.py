@@ -9,6 +9,7 @@ import re
 import typing as t
 
 from .system import system_of
+from .versions import newer
 
 Data = dict[str, t.Any]  # a reading, a table, a decision: what Ansible hands over
 
@@ -63,12 +64,6 @@ def nvidia_driver_plan(reading: Data, systems: Data, packages: Data, wishes: Dat
     :raises KeyError: when the reading or a table lacks what is said here.
     """
     return Decision(reading, systems, packages, wishes or {}, tried).make()
-
-
-def newer(one: str | None, other: str | None) -> bool:
-    """Whether a version such as ``580.95.05`` is that of the other, or newer. Text between the numbers does not count, and None is
-    older than all."""
-    return [int(part) for part in re.findall("[0-9]+", one or "0")] >= [int(part) for part in re.findall("[0-9]+", other or "0")]
 
 
 class Decision:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.local_llm.fleet.plugins.filter.nvidia_driver_plan import FilterModule, newer, nvidia_driver_plan
+from ansible_collections.local_llm.fleet.plugins.filter.nvidia_driver_plan import FilterModule, nvidia_driver_plan
 from ansible_collections.local_llm.fleet.plugins.module_utils.host import Host
 from ansible_collections.local_llm.fleet.plugins.modules.nvidia_driver_info import (
     generation,
@@ -23,6 +23,7 @@ from ansible_collections.local_llm.fleet.plugins.modules.nvidia_driver_info impo
     parse_units,
     read,
 )
+from ansible_collections.local_llm.fleet.plugins.plugin_utils.versions import newer
 
 COLLECTION = Path(__file__).resolve().parents[2]
 DATA = yaml.safe_load((COLLECTION / "roles/nvidia_driver/vars/main.yml").read_text())

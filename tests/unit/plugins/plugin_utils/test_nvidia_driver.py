@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.local_llm.fleet.plugins.plugin_utils.nvidia_driver import DEBIANS_KERNEL, UBUNTUS_KERNEL, newer, nvidia_driver_plan
+from ansible_collections.local_llm.fleet.plugins.plugin_utils.nvidia_driver import DEBIANS_KERNEL, UBUNTUS_KERNEL, nvidia_driver_plan
+from ansible_collections.local_llm.fleet.plugins.plugin_utils.versions import newer
 
 VARS = yaml.safe_load((Path(__file__).resolve().parents[4] / "roles/nvidia_driver/vars/main.yml").read_text())
 TABLES = VARS["_nvidia_driver_systems"], VARS["_nvidia_driver_packages"]
