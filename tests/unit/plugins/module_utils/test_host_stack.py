@@ -12,7 +12,7 @@ import threading
 import urllib.error
 
 import pytest
-from ansible_collections.local_llm.fleet.plugins.modules import host_info
+from ansible_collections.local_llm.fleet.plugins.module_utils.host import Host, cdi, containers, files, packages, sockets, sources
 
 TCP = """  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
    0: 0100007F:115C 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4711 1 0000000000000000 100 0 0 10 0
@@ -42,9 +42,9 @@ CONTAINER = {
 
 
 def test_listening_sockets():
-    assert host_info.parse_listening(TCP) == [("127.0.0.1", 4444, "4711"), ("0.0.0.0", 22, "99")]
-    assert host_info.parse_listening(TCP6) == [("::", 22, "100"), ("127.0.0.1", 11434, "101"), ("::1", 5432, "102")]
-    assert host_info.parse_listening("") == []
+    assert sockets.parse_listening(TCP) == [("127.0.0.1", 4444, "4711"), ("0.0.0.0", 22, "99")]
+    assert sockets.parse_listening(TCP6) == [("::", 22, "100"), ("127.0.0.1", 11434, "101"), ("::1", 5432, "102")]
+    assert sockets.parse_listening("") == []
 
 
 @pytest.mark.parametrize(
@@ -59,18 +59,18 @@ def test_listening_sockets():
     ],
 )
 def test_who_is_in_whose_way(wanted, bound, expected):
-    assert host_info.overlaps(wanted, bound) is expected
+    assert sockets.overlaps(wanted, bound) is expected
 
 
 def test_what_is_told_of_a_container_is_no_secret():
-    told = host_info.container(CONTAINER, {"LITELLM_MASTER_KEY": "sk-new", "POSTGRES_PASSWORD": "new", "OTHER": "x"}, {})
+    told = containers.container(CONTAINER, {"LITELLM_MASTER_KEY": "sk-new", "POSTGRES_PASSWORD": "new", "OTHER": "x"}, {})
     assert told["environment_differs"] == ["LITELLM_MASTER_KEY", "POSTGRES_PASSWORD"]
     assert (told["name"], told["service"], told["restarts"], told["published"]) == ("litellm", "litellm", 2, ["127.0.0.1:4444"])
     assert not {"sk-old", "sk-new", "old", "new"} & set(str(told).replace("'", " ").replace(":", " ").split())
 
 
 def test_the_same_secrets_do_not_differ():
-    told = host_info.container(CONTAINER, {"LITELLM_MASTER_KEY": "sk-old", "POSTGRES_PASSWORD": "old"}, {})
+    told = containers.container(CONTAINER, {"LITELLM_MASTER_KEY": "sk-old", "POSTGRES_PASSWORD": "old"}, {})
     assert told["environment_differs"] == []
 
 
@@ -86,7 +86,7 @@ def test_the_same_secrets_do_not_differ():
 def test_secrets_of_providers_are_compared_too(label, differs):
     config = {**CONTAINER["Config"], "Env": ["AWS_SECRET_ACCESS_KEY=old", "LANG=C"]}
     config["Labels"] = {**config["Labels"], "local-llm.variables": label}
-    told = host_info.container({**CONTAINER, "Config": config}, {"AWS_SECRET_ACCESS_KEY": "new", "LANG": "en", "GONE": "x"}, {})
+    told = containers.container({**CONTAINER, "Config": config}, {"AWS_SECRET_ACCESS_KEY": "new", "LANG": "en", "GONE": "x"}, {})
     assert told["environment_differs"] == differs
 
 
@@ -94,7 +94,7 @@ def test_secrets_of_providers_are_compared_too(label, differs):
     ("hashes", "current"), [({"litellm": "3103e5e9"}, True), ({"litellm": "0"}, False), ({"db": "3103e5e9"}, False), ({}, False)]
 )
 def test_whether_a_container_is_of_the_project_as_it_is(hashes, current):
-    assert host_info.container(CONTAINER, {}, hashes)["current"] is current
+    assert containers.container(CONTAINER, {}, hashes)["current"] is current
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_whether_a_container_is_of_the_project_as_it_is(hashes, current):
     ],
 )
 def test_reasons(error, reason):
-    assert host_info.failure(error)[0] == reason
+    assert sources.failure(error)[0] == reason
 
 
 class Door(http.server.BaseHTTPRequestHandler):
@@ -132,27 +132,27 @@ def door():
 
 @pytest.mark.parametrize(("status", "ok"), [(200, True), (401, True), (404, True), (500, False), (503, False), (407, False)])
 def test_what_counts_as_an_answer(door, status, ok):
-    asked = host_info.Sources(5, None, [], None).ask("http://user:secret@127.0.0.1:%d/%d" % (door, status))
+    asked = sources.Sources(5, None, [], None).ask("http://user:secret@127.0.0.1:%d/%d" % (door, status))
     assert asked["ok"] is ok
     assert asked["url"] == "http://127.0.0.1:%d/%d" % (door, status)
 
 
 def test_a_proxy_is_used_but_for_those_beside_it(door):
     proxy = "http://127.0.0.1:1"
-    assert host_info.Sources(5, proxy, [], None).ask("http://127.0.0.1:%d/200" % door)["ok"] is False
-    assert host_info.Sources(5, proxy, ["127.0.0.1"], None).ask("http://127.0.0.1:%d/200" % door)["ok"] is True
-    way = host_info.Sources(5, proxy, [".example.com"], None)
-    assert host_info.Sources(5, proxy, ["10.0.0.0/8"], None).is_direct("http://10.1.2.3:5000/v2/")
+    assert sources.Sources(5, proxy, [], None).ask("http://127.0.0.1:%d/200" % door)["ok"] is False
+    assert sources.Sources(5, proxy, ["127.0.0.1"], None).ask("http://127.0.0.1:%d/200" % door)["ok"] is True
+    way = sources.Sources(5, proxy, [".example.com"], None)
+    assert sources.Sources(5, proxy, ["10.0.0.0/8"], None).is_direct("http://10.1.2.3:5000/v2/")
     assert way.is_direct("https://mirror.example.com/v2/") and not way.is_direct("https://badexample.com/")
 
 
-def test_a_port_and_its_owner(tmp_path):
+def test_a_port_and_its_owner():
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        reader = host_info.Reader(
-            host_info.Host(5), {"ports": [{"address": "127.0.0.1", "port": port}, {"address": "192.0.2.77", "port": port}], "project": "p"}
-        )
-        taken, nowhere = reader.ports()
+        wanted = [{"address": "127.0.0.1", "port": port}, {"address": "192.0.2.77", "port": port}]
+        taken, nowhere = sockets.ports(Host(5), wanted, [])
+        held = [sockets.ports(Host(5), wanted[:1], [("0.0.0.0", port, "litellm", is_own)])[0] for is_own in (True, False)]
+    assert [(one["state"], one["owner"]) for one in held] == [("ours", "container litellm"), ("taken", "container litellm")]
     assert taken["state"] == "taken"
     assert "process %d" % os.getpid() in taken["owner"]
     assert nowhere["state"] == "no_address"
@@ -162,13 +162,12 @@ def test_files_and_disk(tmp_path):
     (tmp_path / ".env").write_text("A=1\n")
     (tmp_path / "plan.json").write_text("{}")
     (tmp_path / "plan.json").chmod(0o640)
-    reader = host_info.Reader(host_info.Host(5), {"project_dir": str(tmp_path)})
-    files = reader.files()
-    assert sorted(files) == [".env", "plan.json"]
-    assert "sha256" not in files[".env"]
-    assert files["plan.json"]["mode"] == "0640"
-    assert files["plan.json"]["sha256"].startswith("44136fa355b3678a")
-    disk = reader.disk(str(tmp_path / "not" / "there"))
+    found = files.files(Host(5), str(tmp_path))
+    assert sorted(found) == [".env", "plan.json"]
+    assert "sha256" not in found[".env"]
+    assert found["plan.json"]["mode"] == "0640"
+    assert found["plan.json"]["sha256"].startswith("44136fa355b3678a")
+    disk = files.disk(str(tmp_path / "not" / "there"))
     assert not disk["exists"] and 0 < disk["free_mib"] <= disk["total_mib"]
 
 
@@ -218,9 +217,9 @@ kind: nvidia.com/gpu
     ],
 )
 def test_parse_cdi(text, kind, devices):
-    assert host_info.parse_cdi(text) == (kind, devices)
+    assert cdi.parse_cdi(text) == (kind, devices)
 
 
 def test_parse_packages():
     text = "a\t1.0-1\tinstalled\tinstall\nb\t2\tinstalled\thold\nc\t\tnot-installed\tunknown\nd\t3\tconfig-files\tdeinstall\n"
-    assert host_info.parse_packages(text) == {"a": {"version": "1.0-1", "held": False}, "b": {"version": "2", "held": True}}
+    assert packages.parse_packages(text) == {"a": {"version": "1.0-1", "held": False}, "b": {"version": "2", "held": True}}
