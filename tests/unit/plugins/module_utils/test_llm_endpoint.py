@@ -8,7 +8,7 @@ import http.server
 import threading
 
 import pytest
-from ansible_collections.local_llm.fleet.plugins.modules import llm_endpoint_check as check
+from ansible_collections.local_llm.fleet.plugins.module_utils import llm_endpoint as check
 from hypothesis import given
 from hypothesis import strategies as st
 
