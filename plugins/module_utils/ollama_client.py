@@ -172,6 +172,22 @@ class OllamaClient:
         """The models in memory, as ``/api/ps`` lists them."""
         return self._json("GET", "/api/ps").get("models") or []
 
+    def state(self, expected: t.Iterable[str] = ()) -> dict[str, t.Any]:
+        """Return what ``ollama_model_info`` returns of this engine: ``version``, ``models``, ``missing``, ``loaded``.
+
+        :arg expected: names of models that are to be on its disk.
+        :raises OllamaError: when it does not answer.
+        :raises ValueError: for a name that is none.
+        """
+        models = self.models()
+        there = {ModelName.key_of(model["name"]) for model in models}
+        return {
+            "version": self.version(),
+            "models": [{key: model.get(key) for key in ("name", "digest", "size")} for model in models],
+            "missing": [name for name in expected if ModelName.parse(name).key not in there],
+            "loaded": [{key: model.get(key) for key in ("name", "size", "size_vram", "context_length")} for model in self.loaded()],
+        }
+
     def copy(self, source: str, destination: str) -> None:
         """Give a model a second name. Costs no disk."""
         self._json("POST", "/api/copy", {"source": source, "destination": destination})

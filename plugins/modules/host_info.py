@@ -80,6 +80,13 @@ options:
     type: list
     elements: str
     default: []
+  contents:
+    description:
+      - Names of files in O(project_dir) whose text is returned. None of them holds a secret.
+    type: list
+    elements: str
+    choices: [compose.yml, config.yml, plan.json]
+    default: []
   sources:
     description:
       - Addresses (HTTP or HTTPS) that must be reached. All are tried at the same time.
@@ -522,6 +529,11 @@ files:
   returned: when V(stack) is one of the O(sections)
   type: dict
   sample: {compose.yml: {mode: "0644", owner: root, sha256: 1f0c…}}
+contents:
+  description: The text of the O(contents), by name. V(none) for a file that is not there.
+  returned: when V(stack) is one of the O(sections)
+  type: dict
+  sample: {plan.json: '{"schema": 1, "status": "final"}'}
 unfinished:
   description: Whether a run was cut between writing the project's files and the start with them.
   returned: when V(stack) is one of the O(sections)
@@ -568,6 +580,8 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.local_llm.fleet.plugins.module_utils.host import Host, docker, stack, system
 
+READABLE = ("compose.yml", "config.yml", "plan.json")  # files of the project that hold no secret
+
 
 def read(params: dict[str, t.Any]) -> dict[str, t.Any]:
     """Return what the module returns, for its parameters."""
@@ -599,6 +613,7 @@ def main() -> None:
             "units": {"type": "list", "elements": "str", "default": []},
             "packages": {"type": "list", "elements": "str", "default": []},
             "paths": {"type": "list", "elements": "str", "default": []},
+            "contents": {"type": "list", "elements": "str", "choices": list(READABLE), "default": []},
             "sources": {"type": "list", "elements": "str", "default": []},
             "package_sources": {"type": "bool", "default": False},
             "proxy": {"type": "str", "no_log": True},

@@ -145,7 +145,7 @@ loaded:
 from concurrent.futures import ThreadPoolExecutor
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.local_llm.fleet.plugins.module_utils.ollama_client import ModelName, OllamaClient, OllamaError
+from ansible_collections.local_llm.fleet.plugins.module_utils.ollama_client import OllamaClient, OllamaError
 
 
 def ask(url: str, timeout: int) -> dict:
@@ -172,17 +172,8 @@ def main() -> None:
         with ThreadPoolExecutor(max_workers=32) as pool:
             answers = pool.map(lambda url: ask(str(url), timeout), engines.values())
             module.exit_json(changed=False, engines=dict(zip(engines, answers)))
-    client = OllamaClient(module.params["url"], timeout)
     try:
-        models = client.models()
-        there = {ModelName.key_of(model["name"]) for model in models}
-        module.exit_json(
-            changed=False,
-            version=client.version(),
-            models=[{key: model.get(key) for key in ("name", "digest", "size")} for model in models],
-            missing=[name for name in module.params["expected"] if ModelName.parse(name).key not in there],
-            loaded=[{key: model.get(key) for key in ("name", "size", "size_vram", "context_length")} for model in client.loaded()],
-        )
+        module.exit_json(changed=False, **OllamaClient(module.params["url"], timeout).state(module.params["expected"]))
     except (OllamaError, ValueError) as error:
         module.fail_json(msg=str(error))
 

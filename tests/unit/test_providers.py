@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible_collections.local_llm.fleet.plugins.plugin_utils.verify import Stack
 
 TOP = Path(__file__).resolve().parents[2]
 KEY = '{"type": "service_account"}\n'
@@ -25,25 +26,15 @@ PROVIDERS = {
     "gemini": {"models": ["gemini-2.5-flash"]},
 }
 EARLIER = "LITELLM_MASTER_KEY=sk-x\nOLD_FILE=/run/secrets/OLD_FILE\nOTHER=/run/secrets/ANOTHER\n"
-# As an earlier version has written it: a provider is known by its key alone.
-OLD_CONFIG = """# Ansible managed
-model_list:
-- {model_name: tinyllama, litellm_params: {model: ollama_chat/tinyllama}, model_info: {mode: chat}}
-- {model_name: gemini, litellm_params: {model: gemini/x, api_key: os.environ/GEMINI_API_KEY}, model_info: {mode: chat}}
-- {model_name: bge-m3, litellm_params: {model: ollama/bge-m3}}
-"""
 HOSTS = {
     "providers": {"llm_stack_providers": PROVIDERS, "llm_stack_fallbacks": {"*": ["qwen3-8b"]}, "env": EARLIER},
     "none": {"llm_stack_backends": [{"api_base": "http://192.0.2.5:11434", "models": [{"name": "tinyllama"}]}], "env": ""},
-    "old": {"env": "", "config": OLD_CONFIG},
 }
 SHOWN = {
     "compose": "lookup('ansible.builtin.template', template)",
     "config": "_llm_stack_config",
     "told": "_llm_stack_env_told",
     "stale": "_llm_stack_stale_files",
-    "routes": "_stack_verify_routes",
-    "check": "_stack_verify_full_checks | selectattr('id', 'equalto', 'gateway.settings') | first",
 }
 
 
@@ -65,7 +56,6 @@ def variables(host):
         "__llm_stack_host": {"docker": {"version": "26.1.5", "cdi": False}, "cdi": [], "ports": [], "containers": []},
         "__llm_stack_env": b64(host["env"]),
         "settings": {"llm_stack_providers": {}, "llm_stack_fallbacks": {}, "llm_stack_backends": [], **settings},
-        "written": host.get("config", ""),
     }
 
 
@@ -80,9 +70,7 @@ def rendered(tmp_path_factory):
         "hosts": "all",
         "gather_facts": False,
         "connection": "local",
-        "vars_files": [
-            f"{TOP}/roles/{role}/{part}/main.yml" for role in ("site", "llm_stack", "stack_verify") for part in ("defaults", "vars")
-        ],
+        "vars_files": [f"{TOP}/roles/{role}/{part}/main.yml" for role in ("site", "llm_stack") for part in ("defaults", "vars")],
         "tasks": [
             {
                 "name": "Write what comes of it",
@@ -91,7 +79,6 @@ def rendered(tmp_path_factory):
                     "template": f"{TOP}/roles/llm_stack/templates/compose.yml.j2",
                     "llm_stack_services": ["litellm"],
                     "llm_stack_litellm_environment": {"LITELLM_LOG": "INFO"},
-                    "__stack_verify_config": {"content": "{{ (written or _llm_stack_config) | b64encode }}"},
                     **given,
                 },
             },
@@ -136,20 +123,14 @@ def test_the_environment_file_names_the_files_and_tells_of_those_that_are_to_go(
     assert rendered["none"]["stale"] == []
 
 
-def test_what_is_left_out_stands_in_the_configuration_and_in_the_check(rendered):
-    config, check = rendered["providers"]["config"], rendered["providers"]["check"]
+def test_what_is_left_out_stands_in_the_configuration_where_verification_finds_it(rendered):
+    config = rendered["providers"]["config"]
     note = (
         "llm_stack_providers.gemini: no route gemini-2.5-flash, because there is no key; set api_key, or GEMINI_API_KEY in the host's .env"
     )
     assert [line for line in config.splitlines() if line.startswith("# Left out: " + note)]
     assert yaml.safe_load(config)["router_settings"]["default_fallbacks"] == ["qwen3-8b"]
-    assert (check["status"], check["observed"]) == ("warn", "without effect on this host: llm_stack_providers.gemini")
-    assert check["advice"].startswith(note)
-    assert rendered["none"]["check"]["status"] == "pass" and "Left out" not in rendered["none"]["config"]
+    found = {name: Stack({}, {"contents": {"config.yml": rendered[name]["config"]}}) for name in rendered}
+    assert (found["providers"].notes[0].startswith(note), found["providers"].routes) == (True, [])
+    assert (found["none"].notes, [route["route"] for route in found["none"].routes]) == ([], ["tinyllama"])
     assert config.endswith("master_key: os.environ/LITELLM_MASTER_KEY\n")
-
-
-def test_local_routes_are_those_of_engines(rendered):
-    assert rendered["providers"]["routes"] == []
-    assert rendered["none"]["routes"] == [{"route": "tinyllama", "mode": "chat"}]
-    assert rendered["old"]["routes"] == [{"route": "tinyllama", "mode": "chat"}, {"route": "bge-m3", "mode": "chat"}]

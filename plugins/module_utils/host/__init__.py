@@ -75,12 +75,13 @@ class Host:
                 return path
         return None
 
-    def run(self, *command: str) -> tuple[int | None, str, str]:
+    def run(self, *command: str, text: str | None = None) -> tuple[int | None, str, str]:
         """Run a tool for at most :attr:`timeout` seconds.
 
         Ansible's own ``run_command`` knows no bound, and macOS has no ``timeout``. A tool that is stuck in its driver
         cannot be killed; it is left behind then, so that it does not take the module with it.
 
+        :arg text: what the tool reads from its standard input.
         :returns: its exit status (None when it was stopped), standard output and standard error. What it printed until
             it was stopped is kept.
         """
@@ -88,7 +89,7 @@ class Host:
         try:
             process = subprocess.Popen(
                 command,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.DEVNULL if text is None else subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 env=environment,
@@ -98,7 +99,7 @@ class Host:
             return 127, "", str(error)
         status: int | None = None
         try:
-            out, err = process.communicate(timeout=self.timeout)
+            out, err = process.communicate(None if text is None else text.encode(), timeout=self.timeout)
             status = process.returncode
         except subprocess.TimeoutExpired:
             with contextlib.suppress(OSError):

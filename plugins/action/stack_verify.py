@@ -1,0 +1,118 @@
+# Copyright: (c) 2026, the local_llm.fleet contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reads a host, asks its services, and has plugin_utils.verify judge what comes back."""
+
+from __future__ import annotations
+
+import time
+import typing as t
+
+from ansible.plugins.action import ActionBase
+from ansible_collections.local_llm.fleet.plugins.filter.plan_parse import plan_parse
+from ansible_collections.local_llm.fleet.plugins.plugin_utils import verify
+from ansible_collections.local_llm.fleet.plugins.plugin_utils.role_settings import SettingsError, settings
+
+SCHEMA = 1
+POLL = 2  # seconds between two looks at containers that are starting
+
+
+class ActionModule(ActionBase):
+    """See the documentation of the module of this name."""
+
+    _supports_check_mode = True
+    _supports_diff = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        super().run(tmp, task_vars)
+        self.task_vars = task_vars or {}
+        _validated, args = self.validate_argument_spec(
+            {
+                "ask_only": {"type": "bool", "default": False},
+                "services": {"type": "list", "elements": "str"},
+                "shared": {"type": "list", "elements": "str"},
+                "plan": {"type": "dict"},
+                "silent": {"type": "list", "elements": "str", "default": []},
+                "native_engine": {"type": "dict"},
+                "native_gateway": {"type": "dict"},
+            }
+        )
+        try:
+            found = settings(
+                ["site", "stack_verify"],
+                self.task_vars,
+                self._templar.template,
+                {"llm_stack": ["llm_stack_services"], "ollama_native": ["ollama_native_home"]},
+            )
+        except SettingsError as error:
+            return {"failed": True, "msg": str(error)}
+        is_mac = (self.task_vars.get("ansible_facts") or {}).get("system") == "Darwin"
+        reading = self.read(verify.host_parameters(found, is_mac), wait=0 if args["ask_only"] else found["stack_verify_timeout"])
+        if reading.get("failed"):
+            return reading
+        stack = verify.Stack(
+            settings=found,
+            reading=reading,
+            plan=args["plan"] or plan_parse((reading.get("contents") or {}).get("plan.json") or "") or None,
+            is_mac=is_mac,
+            given_services=args["services"],
+            given_shared=args["shared"],
+            silent=args["silent"],
+            native_engine=args["native_engine"],
+            native_gateway=args["native_gateway"],
+        )
+        if stack.problem():
+            return {"failed": True, "msg": stack.problem()}
+        return self.ask(stack) if args["ask_only"] else self.judge(stack, found["stack_verify_depth"])
+
+    def module(self, name: str, args: dict[str, t.Any]) -> dict[str, t.Any]:
+        given = {key: value for key, value in args.items() if value is not None}
+        return self._execute_module(module_name="local_llm.fleet." + name, module_args=given, task_vars=self.task_vars)
+
+    def read(self, parameters: dict[str, t.Any], wait: int) -> dict[str, t.Any]:
+        """Read the host. After a restart of the host or of Docker the first health check takes some seconds, which are waited for."""
+        ends = time.monotonic() + wait
+        while True:
+            reading = self.module("host_info", parameters)
+            starting = any(one["health"] == "starting" for one in reading.get("containers") or [])
+            if not starting or time.monotonic() > ends:
+                return reading
+            time.sleep(POLL)
+
+    def ask(self, stack: verify.Stack) -> dict[str, t.Any]:
+        """Ask a question, and nothing else."""
+        question = verify.first_question(stack, strangers=False)
+        probe = self.module("stack_probe", {"question": {key: value for key, value in question.items() if value is not None}})
+        found = verify.Verification(stack, probe)
+        if not found.is_answered:
+            return {"failed": True, "msg": probe.get("msg") or found.answer.get("msg") or "every route is of a provider"}
+        return {"changed": False, "answer": found.answer_line()}
+
+    def judge(self, stack: verify.Stack, depth: str) -> dict[str, t.Any]:
+        """Ask all that is to be asked, and judge it."""
+        wanted = verify.probe_parameters(stack)
+        wanted["question"] = {key: value for key, value in wanted["question"].items() if value is not None}
+        probe = self.module("stack_probe", wanted)
+        if probe.get("failed"):
+            return probe
+        # Each by itself: a model that has to be loaded may take minutes, in which a connection without a byte may be lost.
+        further = verify.further_questions(stack) if stack.is_full and stack.has_gateway else []
+        answers = {one["model"]: self.answer(one) for one in further}
+        found = verify.Verification(stack, probe, answers)
+        checks = found.checks()
+        return {
+            "changed": False,
+            "result": {"schema": SCHEMA, "ok": not verify.failure(checks), "depth": depth, "checks": shown(checks)},
+            "lines": found.lines(checks) if found.is_answered else [],
+            "failure": verify.failure(checks),
+        }
+
+    def answer(self, question: dict[str, t.Any]) -> dict[str, t.Any]:
+        """Ask one further question; where it fails, the result has ``msg``."""
+        result = self.module("llm_endpoint_check", {**question, "use_proxy": False})
+        return result if result.get("failed") else {key: value for key, value in result.items() if key != "msg"}
+
+
+def shown(checks: list[verify.Check]) -> list[dict[str, t.Any]]:
+    """Return the checks as they are written to files: without advice where there is none."""
+    return [{key: value for key, value in check.items() if value or key != "advice"} for check in checks]
