@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import typing as t
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import yaml
@@ -13,6 +14,34 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"
 NOT_VALIDATED = ("description", "version_added")  # keys of an option that people read
+
+
+class Templated(Mapping[str, t.Any]):
+    """A host's variables, whose templates are replaced when they are asked for, each once.
+
+    :arg variables: the variables as Ansible hands them to plugins.
+    :arg template: what replaces the templates in a value.
+    """
+
+    def __init__(self, variables: Mapping[str, t.Any], template: t.Callable[[t.Any], t.Any]) -> None:
+        self.variables, self.template = variables, template
+        self.known: dict[str, t.Any] = {}
+
+    def __getitem__(self, name: str) -> t.Any:
+        if name not in self.known:
+            value = self.variables[name]
+            # hostvars is no dict; all other hosts' variables would be templated with it.
+            self.known[name] = self.template(value) if isinstance(value, (str, list, dict)) else value
+        return self.known[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.variables
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.variables)
+
+    def __len__(self) -> int:
+        return len(self.variables)
 
 
 class SettingsError(Exception):
