@@ -77,7 +77,7 @@ SETTINGS = {
     ),
     "a name that nobody knows": (
         {"site_model_mirror": "nobody.lab:5000"},
-        "no name server knows it; mend the host's DNS, or set site_model_mirror",
+        "no name server knows it; fix the host's DNS, or set site_model_mirror",
     ),
     "the data of Ollama's models, behind a firewall": (
         {"site_model_mirror": "", "site_model_mirror_insecure": False},
@@ -105,7 +105,7 @@ def test_all_at_once():
         for name, value in SETTINGS[case][0].items()
     }
     message = refused(FIRST, settings)
-    assert "Nothing was changed. 3 to mend first: - model_plan_tier:" in message
+    assert "Nothing was changed. 3 to fix first: - model_plan_tier:" in message
     assert "- site_gateway_port: 22 belongs" in message and "- llm_stack_db_memory:" in message
 
 
@@ -556,7 +556,7 @@ def test_a_proxy_and_an_authority_of_its_own(edge):
     assert "its certificate is not trusted; set site_ca_certificate" in refused(THIRD, {**edge, "site_ca_certificate": ""})
     wrong = {**edge, "site_proxy": edge["site_proxy"].replace("seven", "eight")}
     message = refused(THIRD, wrong)
-    assert "the proxy does not let it through; mend site_proxy" in message and "eight-secret" not in message
+    assert "the proxy does not let it through; fix site_proxy" in message and "eight-secret" not in message
     done = run(THIRD, edge, options=["-v", "--diff"])
     assert not done.failed
     assert "seven-secret-words" not in done.text

@@ -1,0 +1,75 @@
+# Copyright: (c) 2026, the local_llm.fleet contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tries what a host will fetch from, and tells everything that is wrong at once."""
+
+from __future__ import annotations
+
+import os
+import time
+import typing as t
+from pathlib import Path
+
+from ansible.plugins.action import ActionBase
+from ansible_collections.local_llm.fleet.plugins.plugin_utils import preflight
+from ansible_collections.local_llm.fleet.plugins.plugin_utils.role_settings import Templated
+from ansible_collections.local_llm.fleet.plugins.plugin_utils.stack_problems import site_ollama, truth, words
+
+
+class ActionModule(ActionBase):
+    """See the documentation of the module of this name."""
+
+    _supports_check_mode = True
+    _supports_diff = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        super().run(tmp, task_vars)
+        self.validate_argument_spec({})
+        self.task_vars = task_vars or {}
+        variables = Templated(self.task_vars, self._templar.template)
+        settings = preflight.settings(variables) + preflight.certificate(variables["site_ca_certificate"], self.certificate(variables))
+        settings += site_ollama(variables) + list(variables["model_plan_setting_problems"])
+        problems = settings + preflight.host(variables)
+        reached = {}
+        # Addresses are not tried that are made of settings which are wrong.
+        if preflight.is_to_be_tried(variables) and not settings:
+            known = preflight.sources(variables)
+            reached = self.reach(variables, list(known))
+            if reached.get("failed"):
+                return reached
+            problems += preflight.disk_and_clock(variables, reached)
+        problems += list((variables.get("__docker_engine_plan") or {}).get("problems") or [])
+        # A host that runs nothing in containers is asked by ollama_native what is wrong with it.
+        services = variables["llm_stack_services"]
+        if isinstance(services, str) or not services or variables["_llm_stack_services"]:
+            problems += list(variables["_llm_stack_problems"])
+        if truth(variables["_site_gateway_native"]) and "__litellm_native_state" in variables:
+            problems += list(variables["_litellm_native_problems"])
+        problems += preflight.unreachable(reached["sources"], known) if reached else []
+        message = preflight.failure(problems)
+        return {"failed": True, "msg": message} if message else {"changed": False}
+
+    def certificate(self, variables: Templated) -> str | None:
+        """Return what is in the file of the site's authorities on this machine; None where there is none."""
+        if not variables["site_ca_certificate"]:
+            return None
+        try:
+            return Path(os.environ.get("PWD", "."), variables["_site_ca_path"]).read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return None
+
+    def reach(self, variables: Templated, addresses: list[str]) -> dict[str, t.Any]:
+        """Try the addresses from the host, and read its clock and the disk that the images will lie on."""
+        docker = variables["__llm_stack_host"]["docker"]
+        wanted = {
+            "sources": addresses,
+            "package_sources": docker is None and not preflight.is_mac(variables),
+            "proxy": variables["site_proxy"],
+            "no_proxy": words(variables["_site_no_proxy"]),
+            "ca_pem": variables["_site_ca_pem"],
+            "reference_time": time.time(),
+            "timeout": variables["preflight_timeout"],
+            "paths": [(docker or {}).get("data_root") or "/var/lib/docker"],
+        }
+        given = {name: value for name, value in wanted.items() if value not in (None, "")}
+        return self._execute_module(module_name="local_llm.fleet.host_info", module_args=given, task_vars=self.task_vars)
