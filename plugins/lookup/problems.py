@@ -19,10 +19,11 @@ options:
   _terms:
     description:
       - What is looked at - V(site_ollama) (who may ask an engine), V(secrets) (secrets that were given), V(stack) (the role llm_stack, with
-        what was read of the host), V(addresses) (the addresses that the stack listens on).
+        what was read of the host), V(addresses) (the addresses that the stack listens on), V(ollama_native), V(litellm_native)
+        (those roles, with what was read of the host).
     type: list
     elements: str
-    choices: [site_ollama, secrets, stack, addresses]
+    choices: [site_ollama, secrets, stack, addresses, ollama_native, litellm_native]
     required: true
 """
 
@@ -46,8 +47,11 @@ import typing as t
 
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
+from ansible_collections.local_llm.fleet.plugins.plugin_utils.native_problems import SUBJECTS as OF_NATIVE_SERVICES
 from ansible_collections.local_llm.fleet.plugins.plugin_utils.role_settings import Templated
-from ansible_collections.local_llm.fleet.plugins.plugin_utils.stack_problems import SUBJECTS
+from ansible_collections.local_llm.fleet.plugins.plugin_utils.stack_problems import SUBJECTS as OF_STACKS
+
+SUBJECTS = {**OF_STACKS, **OF_NATIVE_SERVICES}
 
 
 class LookupModule(LookupBase):
