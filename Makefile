@@ -67,7 +67,7 @@ lint: venv ## Style, documentation, sanity
 	@tests/lint.sh
 
 unit: venv ## Unit tests
-	@$(BIN)/pytest -q tests/unit
+	@$(BIN)/pytest -q -n 2 --dist loadfile tests/unit
 
 molecule: venv ## Molecule scenarios: SCENARIO=plan, low_spec, high_spec (a real stack on a bare host), native, fleet, litellm_native, models, faults, docker, nvidia_faults, nvidia_debian; the first three without
 	@lab/lab.sh services
