@@ -88,7 +88,7 @@ def driver_of(name: str) -> dict:
 
 
 def said(decision: dict) -> str:
-    return ": ".join(one for one in (decision["action"], decision["reason"], decision["mend"]) if one)
+    return ": ".join(one for one in (decision["action"], decision["reason"], decision["fix"]) if one)
 
 
 def driver_case(name: str, text: str, machine: str, action: str, says: str, *not_installed: str) -> None:

@@ -623,14 +623,14 @@ def make_plan(reading: dict, catalog: dict, tiers: dict, wishes: dict | None = N
         faults = "; ".join(plan["problems"] or driverless or ["a GPU does not tell its memory"])
         less = lowered(before, plan["budget"], wishes)
         status = "refused" if unsure else "provisional"
-        mend = "fix that, or" if unsure else "install it, or"
+        fix = "fix that, or" if unsure else "install it, or"
         others = " or which GPUs to use with model_plan_gpus" if plan["budget"]["kind"] != "cpu" else ""
         if not before:
-            mend += " tell this host its tier with model_plan_tier (cpu leaves the GPU alone)" + others
-            return dict(plan, status=status, refusal="%s: %s" % (faults, mend))
+            fix += " tell this host its tier with model_plan_tier (cpu leaves the GPU alone)" + others
+            return dict(plan, status=status, refusal="%s: %s" % (faults, fix))
         if less and not wishes["allow_downgrade"]:
-            mend = "this host has a bigger plan (%s), which a reading with problems does not lower; %s" % (less, mend)
-            return dict(plan, status=status, refusal="%s: %s set model_plan_allow_downgrade: true" % (faults, mend))
+            fix = "this host has a bigger plan (%s), which a reading with problems does not lower; %s" % (less, fix)
+            return dict(plan, status=status, refusal="%s: %s set model_plan_allow_downgrade: true" % (faults, fix))
     plan["problems"] += [line for line in driverless if not told]
 
     tier = tiers[name]
@@ -656,10 +656,10 @@ def make_plan(reading: dict, catalog: dict, tiers: dict, wishes: dict | None = N
         raise PlanError("model_plan_drop: it leaves this host without a model; take one of them out, or add another with model_plan_add")
     if not placement.models:
         reasons = "; ".join("%s %s" % (entry["name"], entry["reason"]) for entry in placement.skipped)
-        mend = "model_plan_tiers: no model of the tier %s fits this host: %s; add a smaller one to its models"
+        fix = "model_plan_tiers: no model of the tier %s fits this host: %s; add a smaller one to its models"
         if any(placement.needs(model, contexts(catalog[model], tier)[-1])["total"] <= plan["budget"]["mib"] for model in names):
-            mend = "model_plan_reserve_mib: no model of the tier %s fits beside what is reserved: %s; lower it"
-        raise PlanError(mend % (name, reasons))
+            fix = "model_plan_reserve_mib: no model of the tier %s fits beside what is reserved: %s; lower it"
+        raise PlanError(fix % (name, reasons))
     return dict(
         plan,
         status="final",

@@ -54,7 +54,7 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description:
-    - C(action) is V(none), V(install), V(load), V(reboot) or V(refuse); C(reason) says why in one line, C(mend) what to do when it is
+    - C(action) is V(none), V(install), V(load), V(reboot) or V(refuse); C(reason) says why in one line, C(fix) what to do when it is
       V(refuse).
     - C(source) (V(distribution) or V(nvidia)), C(branch), C(flavour) (V(open) or V(proprietary)) and C(packages) (in groups that are
       installed one after the other) say what is, or would be, installed. C(headers) are the packages that modules are built with, the

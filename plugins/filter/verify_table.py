@@ -12,7 +12,7 @@ version_added: 0.1.0
 author:
   - local_llm.fleet contributors (@local-llm)
 description:
-  - Returns the lines of a table, one for each check of each host. What failed comes first, with its mend in a line of its own.
+  - Returns the lines of a table, one for each check of each host. What failed comes first, with its fix in a line of its own.
 positional: _input
 options:
   _input:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: host_info
-short_description: Read what a host of the stack is
+short_description: Gather the state of a host
 version_added: 0.1.0
 author:
   - local_llm.fleet contributors (@local-llm)

@@ -155,7 +155,7 @@ class Gateway:
     def ask(self, path: str, body: dict | None = None, missing: bool = False) -> dict | None:
         """Return the answer's JSON, or None for 404 where something may be missing.
 
-        :raises GatewayError: with the gateway's own words, and the mend where it has no database.
+        :raises GatewayError: with the gateway's own words, and the fix where it has no database.
         """
         headers = {"Authorization": "Bearer " + self.master_key, "Content-Type": "application/json"}
         request = urllib.request.Request(self.url + path, None if body is None else json.dumps(body).encode(), headers)

@@ -83,7 +83,7 @@ class Decision:
         self.result: Data = {
             "action": "none",
             "reason": "",
-            "mend": "",
+            "fix": "",
             "platform": reading["platform"],
             "family": self.system.family,
             "codename": self.system.codename,
@@ -105,8 +105,8 @@ class Decision:
     def say(self, action: str, reason: str, **more: t.Any) -> Data:
         return {**self.result, "action": action, "reason": reason, **more}
 
-    def refuse(self, reason: str, mend: str) -> Data:
-        return self.say("refuse", reason, mend=mend)
+    def refuse(self, reason: str, fix: str) -> Data:
+        return self.say("refuse", reason, fix=fix)
 
     def serves(self, is_open: bool | None) -> bool:
         """Whether a driver of this kind serves all cards; unknown kinds are given the benefit of the doubt."""
@@ -434,10 +434,10 @@ class Decision:
                 "set nvidia_driver_branch to auto",
             )
         others = [other for other in here if other != name and self.branch_of(here[other])]
-        mend = "set nvidia_driver_source to %s" % others[0] if others else WITHOUT + ", or use a system that has one"
+        fix = "set nvidia_driver_source to %s" % others[0] if others else WITHOUT + ", or use a system that has one"
         kind = "%s/%s" % (name, self.reading["system"]["machine"])
         wanted = "%s GPUs need a driver with %s modules of branch %s" % (" and ".join(self.generations), " or ".join(self.flavours), wants)
-        return self.refuse("%s, and %s has %s from %s" % (wanted, system, has, kind), mend)
+        return self.refuse("%s, and %s has %s from %s" % (wanted, system, has, kind), fix)
 
     def package_groups(self, name: str, branch: str, flavour: str) -> list[list[str]]:
         """Return the packages in the groups in which they are installed: what pins a branch must be there before what it pins."""

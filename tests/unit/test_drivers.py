@@ -46,11 +46,11 @@ def test_decision(name, tmp_path):
     plan = nvidia_driver_plan(reading_of(name, tmp_path), *TABLES, machine.get("wishes"))
     assert plan["action"] == expected["action"], plan
     assert {key: plan[key] for key in INSTALLED if key in expected} == {key: expected[key] for key in INSTALLED if key in expected}
-    said = "%s: %s" % (plan["reason"], plan["mend"])
+    said = "%s: %s" % (plan["reason"], plan["fix"])
     assert expected.get("says", "") in said
     assert "has" not in expected or any(expected["has"] in group for group in plan["packages"])
     assert any(expected["warns"] in line for line in plan["warnings"]) if "warns" in expected else not plan["warnings"]
-    assert (plan["action"] == "refuse") == bool(plan["mend"])
+    assert (plan["action"] == "refuse") == bool(plan["fix"])
 
 
 def test_there_are_machines_of_every_kind():
@@ -92,7 +92,7 @@ def test_a_branch_is_for_drivers_to_come(tmp_path):
 
 def test_secure_boot_is_not_asked_for_twice(tmp_path):
     plan = nvidia_driver_plan(reading_of("unsigned-modules", tmp_path), *TABLES, {"secure_boot_ok": True})
-    assert plan["action"] == "refuse" and "nvidia_driver_secure_boot_ok" not in plan["mend"]
+    assert plan["action"] == "refuse" and "nvidia_driver_secure_boot_ok" not in plan["fix"]
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the local_llm.fleet contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ten engines, one of them broken: a rollout in waves stops there, and goes on when it was mended."""
+"""Ten engines, one of them broken: a rollout in waves stops there, and goes on when it was repaired."""
 
 from __future__ import annotations
 

@@ -127,7 +127,7 @@ def test_rules_of_the_host_that_flush_everything_bring_the_wall_back():
 
 
 @pytest.mark.parametrize(
-    ("damage", "mended"),
+    ("damage", "repaired"),
     {
         "the wall is gone": ("nft delete table inet local_llm", "Have systemd start it"),
         "it is stopped": ("systemctl stop ollama", "Have systemd start it"),
@@ -141,11 +141,11 @@ def test_rules_of_the_host_that_flush_everything_bring_the_wall_back():
     }.values(),
     ids=lambda value: value if " " in value and not value.islower() else None,
 )
-def test_damage_is_seen_and_mended(damage, mended):
+def test_damage_is_seen_and_mended(damage, repaired):
     sh(ALONE, damage)
     assert run(ALONE, playbook="playbooks/verify.yml").failed
     done = run(ALONE)
-    assert not done.failed and mended in done.changed
+    assert not done.failed and repaired in done.changed
     well(ALONE)
 
 

@@ -386,10 +386,10 @@ def test_keep_alive_may_be_a_number():
 def test_a_reading_with_problems_chooses_nothing(data, fault):
     made = plan(data)
     assert (made["status"], made["tier"], made["models"]) == ("refused", None, [])
-    mend = ": fix that, or tell this host its tier with model_plan_tier (cpu leaves the GPU alone)"
+    fix = ": fix that, or tell this host its tier with model_plan_tier (cpu leaves the GPU alone)"
     if data["gpus"] and data["gpus"][0]["kind"] == "dedicated":
-        mend += " or which GPUs to use with model_plan_gpus"
-    assert made["refusal"] == fault + mend
+        fix += " or which GPUs to use with model_plan_gpus"
+    assert made["refusal"] == fault + fix
 
 
 @pytest.mark.parametrize("data", [reading(NO_DRIVER), reading(card(24564), NO_DRIVER)])

@@ -125,7 +125,7 @@ def test_debians_kernels_keep_both_choices():
 def test_a_kernel_without_prebuilt_modules(installed, fix):
     made = decide(system=UBUNTU, kernel=kernel("6.14.0-061400-generic", *installed))
     assert made["action"] == "refuse" and "6.14.0-061400-generic is not one of Ubuntu's own" in made["reason"]
-    assert fix in made["mend"]
+    assert fix in made["fix"]
 
 
 def test_a_driver_that_works_needs_no_prebuilt_modules():
@@ -140,9 +140,9 @@ def test_a_gpu_that_is_no_such_device_may_be_a_vgpu(virtual, named, fresh):
     modules = {"6.12.41+deb13-amd64": {"version": "595.71.05", "open": True, "signer": "", "fresh": fresh}}
     made = decide("modprobe: ERROR: could not insert 'nvidia': No such device", virtual=virtual, modules=modules)
     assert made["action"] == ("reboot" if fresh else "refuse")
-    assert ("vGPU" in made["reason"] + made["mend"]) is named
+    assert ("vGPU" in made["reason"] + made["fix"]) is named
     other = decide("modprobe: ERROR: could not insert 'nvidia': Key was rejected by service", virtual=virtual, modules=modules)
-    assert "vGPU" not in other["reason"] + other["mend"]
+    assert "vGPU" not in other["reason"] + other["fix"]
 
 
 @pytest.mark.parametrize(
