@@ -129,9 +129,11 @@ attributes:
     description: Has no difference to show, because it changes nothing.
     support: none
   platform:
-    description: Linux with Python 3.9 or newer. No other package is needed; Docker is read where it is.
+    description:
+      - Linux and macOS with Python 3.9 or newer. No other package is needed; Docker is read where it is. On macOS there are no units,
+        packages, CDI specifications, nor listening sockets to read.
     support: full
-    platforms: linux
+    platforms: posix
 notes:
   - Whose a listening socket is, and what the environment file holds, only root can read.
 seealso:
