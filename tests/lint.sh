@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Style, documentation and sanity, in the order of their speed. Run through `make lint`.
+#   lint.sh units   the unit tests as ansible-test runs them
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 
@@ -34,13 +35,23 @@ if command -v shellcheck >/dev/null; then
 else
   echo '--> shellcheck is not installed: scripts are not checked'
 fi
+if [ "${1:-}" = units ]; then
+  # `make unit` has them all, and those of whole roles; this shows that they run where ansible-test runs them, each a process of its own.
+  step ansible_test units tests/unit/plugins/
+  exit
+fi
+
 step yamllint --strict .
 step ruff check --quiet .
 step ruff format --check --quiet .
 step mypy
 step antsibull-changelog lint
-step ansible-lint -q --nocolor
 step antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs=dependent .
-step ansible_test sanity
-# The tests of whole roles run playbooks; each is a process of its own there, which shares no fixture. `make unit` has them.
-step ansible_test units tests/unit/plugins/
+# The two that take minutes, side by side.
+log=$(mktemp)
+trap 'kill "$sanity" 2>/dev/null; rm -f "$log"' EXIT
+step ansible_test sanity >"$log" 2>&1 &
+sanity=$!
+step ansible-lint -q --nocolor
+wait "$sanity" || { cat "$log"; exit 1; }
+cat "$log"
