@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 import typing as t
 from pathlib import Path
@@ -50,13 +49,8 @@ class ActionModule(ActionBase):
         return {"failed": True, "msg": message} if message else {"changed": False}
 
     def certificate(self, variables: Templated) -> str | None:
-        """Return what is in the file of the site's authorities on this machine; None where there is none."""
-        if not variables["site_ca_certificate"]:
-            return None
-        try:
-            return Path(os.environ.get("PWD", "."), variables["_site_ca_path"]).read_text(encoding="utf-8", errors="replace")
-        except OSError:
-            return None
+        """Return what is in the file of the site's authorities on this machine, from a vault or not; None where there is none."""
+        return str(variables["_site_ca_pem"]) if Path(variables["_site_ca_path"] or "/").is_file() else None
 
     def reach(self, variables: Templated, addresses: list[str]) -> dict[str, t.Any]:
         """Try the addresses from the host, and read its clock and the disk that the images will lie on."""

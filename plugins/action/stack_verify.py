@@ -14,6 +14,7 @@ from ansible_collections.local_llm.fleet.plugins.plugin_utils import verify
 from ansible_collections.local_llm.fleet.plugins.plugin_utils.role_settings import SettingsError, settings
 
 SCHEMA = 1
+NATIVE = {name: {"type": "str", "required": True} for name in ("version", "log", "fault")}
 POLL = 2  # seconds between two looks at containers that are starting
 
 
@@ -33,8 +34,8 @@ class ActionModule(ActionBase):
                 "shared": {"type": "list", "elements": "str"},
                 "plan": {"type": "dict"},
                 "silent": {"type": "list", "elements": "str", "default": []},
-                "native_engine": {"type": "dict"},
-                "native_gateway": {"type": "dict"},
+                "native_engine": {"type": "dict", "options": NATIVE},
+                "native_gateway": {"type": "dict", "options": NATIVE},
             }
         )
         try:

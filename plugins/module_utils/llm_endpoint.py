@@ -148,7 +148,9 @@ class EndpointCheck:
             result = {"status": error.code, "reason": reason(body)}
             if self.params["expect"] == "answer" or not is_refusal(error.code, body):
                 raise CheckError("the server answered %d: %s" % (error.code, result["reason"]), **result) from error
-        except (URLError, OSError, HTTPException) as error:
+        except (AttributeError, KeyError, TypeError) as error:
+            raise CheckError("the server sent something that is no answer: %s" % error) from error
+        except (URLError, OSError, HTTPException, ValueError) as error:
             raise CheckError("%s does not answer: %s" % (self.params["url"], getattr(error, "reason", error))) from error
         result["seconds"] = round(time.monotonic() - started, 3)
         return result

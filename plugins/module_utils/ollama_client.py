@@ -179,14 +179,17 @@ class OllamaClient:
         :raises OllamaError: when it does not answer.
         :raises ValueError: for a name that is none.
         """
-        models = self.models()
-        there = {ModelName.key_of(model["name"]) for model in models}
-        return {
-            "version": self.version(),
-            "models": [{key: model.get(key) for key in ("name", "digest", "size")} for model in models],
-            "missing": [name for name in expected if ModelName.parse(name).key not in there],
-            "loaded": [{key: model.get(key) for key in ("name", "size", "size_vram", "context_length")} for model in self.loaded()],
-        }
+        models, loaded, version = self.models(), self.loaded(), self.version()
+        try:
+            there = {ModelName.key_of(model["name"]) for model in models}
+            return {
+                "version": version,
+                "models": [{key: model.get(key) for key in ("name", "digest", "size")} for model in models],
+                "missing": [name for name in expected if ModelName.parse(name).key not in there],
+                "loaded": [{key: model.get(key) for key in ("name", "size", "size_vram", "context_length")} for model in loaded],
+            }
+        except (AttributeError, KeyError, TypeError) as error:
+            raise OllamaError("%s does not list models as Ollama does: %s" % (self.url, error)) from error
 
     def copy(self, source: str, destination: str) -> None:
         """Give a model a second name. Costs no disk."""

@@ -184,7 +184,8 @@ from ansible_collections.local_llm.fleet.plugins.module_utils.host import Host
 from ansible_collections.local_llm.fleet.plugins.module_utils.llm_endpoint import CheckError, ask
 from ansible_collections.local_llm.fleet.plugins.module_utils.ollama_client import OllamaClient, OllamaError
 
-TIMEOUT = 30  # seconds for everything but the question
+TIMEOUT = 30  # seconds for everything but the question and the engine
+ENGINE_TIMEOUT = 60  # a host that has just loaded a model may be slow
 TABLES = "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'public' AND table_name LIKE 'LiteLLM%'"
 # As the gateway does it: over the network, where the server asks for the password.
 PSQL = (
@@ -205,7 +206,7 @@ def answer(question: dict[str, t.Any]) -> dict[str, t.Any]:
 def engine(url: str, expected: list[str]) -> dict[str, t.Any]:
     """Return what an engine is, or why it does not say (``msg``)."""
     try:
-        return OllamaClient(url, TIMEOUT).state(expected)
+        return OllamaClient(url, ENGINE_TIMEOUT).state(expected)
     except (OllamaError, ValueError) as error:
         return {"msg": str(error)}
 

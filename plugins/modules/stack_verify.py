@@ -13,8 +13,8 @@ author:
   - local_llm.fleet contributors (@local-llm)
 description:
   - Reads the host (M(local_llm.fleet.host_info)), asks its services (M(local_llm.fleet.stack_probe)), and judges what comes back. The
-    settings are the variables C(site_*) and C(stack_verify_*), which the role P(local_llm.fleet.stack_verify#role) documents; those that
-    are not set have their defaults.
+    settings are the variables C(site_*) and C(stack_verify_*), which the role P(local_llm.fleet.stack_verify#role) documents. Those that
+    are not set have their defaults; outside of the role C(stack_verify_gateway_url) and C(stack_verify_engine_url) have to be set.
   - It does not fail where a check fails, but tells it.
 options:
   ask_only:
@@ -50,12 +50,15 @@ options:
       version:
         description: Its version.
         type: str
+        required: true
       log:
         description: The command that shows its log.
         type: str
+        required: true
       fault:
         description: What is wrong; empty where it runs as it was set up.
         type: str
+        required: true
   native_gateway:
     description:
       - How a gateway runs that is no container. It is not judged without.

@@ -166,7 +166,7 @@ def litellm_packages(variables: Variables) -> list[str]:
         if file and variables["litellm_native_packages"]
         else "",
     )
-    index = variables["litellm_native_index_url"]
+    index = str(variables["litellm_native_index_url"] or "")
     if index and not re.match(r"https?://[^ ]+\Z", index):
         found.append("litellm_native_index_url: set http://host/path or https://host/path")
     return found
@@ -174,7 +174,7 @@ def litellm_packages(variables: Variables) -> list[str]:
 
 def litellm_place(variables: Variables) -> list[str]:
     """Return what is wrong with the gateway's folder, its memory and its user."""
-    folder, project, user = variables["litellm_native_dir"], variables["site_project_dir"], variables["_litellm_native_user"]
+    folder, project, user = (str(variables[name]) for name in ("litellm_native_dir", "site_project_dir", "_litellm_native_user"))
     hidden = [path for path in (folder, project) if re.match("/(home|root|run/user)(/|$)", path)]
     found = first(
         "litellm_native_dir: %s is no folder for it; set an absolute path of letters, digits, dots, - and _, outside of site_project_dir"

@@ -34,12 +34,12 @@ FIXES = {
 
 
 def settings(variables: Variables) -> list[str]:
-    """Return what is wrong with the settings ``site_*`` that name addresses, folders and files.
+    """Return what is wrong with the settings ``site_*`` that name addresses and folders.
 
-    :arg variables: besides them ``_site_ca_pem`` (what is in ``site_ca_certificate``; asked for where that is set).
+    :arg variables: these settings.
     """
     mirrors, insecure = variables["site_registry_mirrors"], variables["site_insecure_registries"]
-    model_mirror, proxy = variables["site_model_mirror"], variables["site_proxy"]
+    model_mirror, proxy, folder = (str(variables["site_%s" % name] or "") for name in ("model_mirror", "proxy", "project_dir"))
     bad_mirrors = [one for one in words(mirrors) if not re.match(r"https?://[^/ ]+/?\Z", one)]
     bad_insecure = [one for one in words(insecure) if re.search("://| ", one)]
     found = first(
@@ -58,9 +58,8 @@ def settings(variables: Variables) -> list[str]:
         found.append("site_proxy: set http://host:port or http://user:password@host:port")
     if variables["site_no_proxy"] and not proxy:
         found.append("site_no_proxy: it is set, but there is no site_proxy; set one, or take it out")
-    if not re.match(r"(/[A-Za-z0-9._-]+)+/?\Z", variables["site_project_dir"]):
-        words_ = "site_project_dir: %s is no folder for it; set an absolute path of letters, digits, dots, - and _"
-        found.append(words_ % variables["site_project_dir"])
+    if not re.match(r"(/[A-Za-z0-9._-]+)+/?\Z", folder):
+        found.append("site_project_dir: %s is no folder for it; set an absolute path of letters, digits, dots, - and _" % folder)
     return found
 
 
@@ -155,7 +154,7 @@ def sources(variables: Variables) -> dict[str, str]:
         found[variables["ollama_native_url"] + "/"] = "ollama_native_url"
     native_gateway = truth(variables["_site_gateway_native"]) and "litellm" in words(variables["llm_stack_services"])
     if native_gateway and not truth(variables["_litellm_native_installed"]):
-        index = re.sub("//[^/@]*@", "//", variables["litellm_native_index_url"] or PYPI)
+        index = re.sub("//[^/@]*@", "//", str(variables["litellm_native_index_url"] or PYPI))
         found[index.rstrip("/") + "/"] = "litellm_native_index_url"
     docker = variables.get("__docker_engine_plan") or {}
     if variables["__llm_stack_host"]["docker"] is None and docker.get("source") == "docker":

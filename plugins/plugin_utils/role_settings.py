@@ -16,6 +16,11 @@ ROLES = Path(__file__).resolve().parents[2] / "roles"
 NOT_VALIDATED = ("description", "version_added")  # keys of an option that people read
 
 
+def plain(value: t.Any) -> t.Any:
+    """Return a value as functions take it: what is no number, text, list or mapping, such as a text from a vault, as a text."""
+    return value if value is None or isinstance(value, (str, int, float, list, tuple, Mapping)) else str(value)
+
+
 class Templated(Mapping[str, t.Any]):
     """A host's variables, whose templates are replaced when they are asked for, each once.
 
@@ -30,8 +35,9 @@ class Templated(Mapping[str, t.Any]):
     def __getitem__(self, name: str) -> t.Any:
         if name not in self.known:
             value = self.variables[name]
-            # hostvars is no dict; all other hosts' variables would be templated with it.
-            self.known[name] = self.template(value) if isinstance(value, (str, list, dict)) else value
+            # hostvars is a mapping and no dict; all other hosts' variables would be templated with it.
+            is_hostvars = isinstance(value, Mapping) and not isinstance(value, dict)
+            self.known[name] = value if is_hostvars else plain(self.template(value))
         return self.known[name]
 
     def __contains__(self, name: object) -> bool:
@@ -77,7 +83,7 @@ def settings(
     for role, names in (further or {}).items():
         known = options(role)
         specs.update({name: known[name] for name in names})
-    values = {name: template(variables[name]) for name in specs if name in variables}
+    values = {name: plain(template(variables[name])) for name in specs if name in variables}
     validated = ArgumentSpecValidator(specs).validate(values)
     if validated.error_messages:
         raise SettingsError("\n".join(validated.error_messages))

@@ -61,6 +61,14 @@ def is_mac(variables: Variables) -> bool:
     return bool((variables.get("ansible_facts") or {}).get("system") == "Darwin")
 
 
+def told(variables: Variables, name: str, default: t.Any) -> t.Any:
+    """Return a variable of another host; None where its template cannot be replaced here, because only that host's roles know all of it."""
+    try:
+        return variables.get(name, default)
+    except Exception:  # pylint: disable=broad-except  # whatever Ansible raises for what is undefined
+        return None
+
+
 def first(*problems: str) -> list[str]:
     """Return the first of several problems of which each makes the next one idle; nothing where all are empty."""
     return [problem for problem in problems if problem][:1]
@@ -195,7 +203,7 @@ class Stack:
 
     def of_macos(self) -> list[str]:
         """Judge what Docker on macOS cannot do."""
-        if self.is_mac and any(self.has.values()) and not self.variables["site_project_dir"].startswith("/Users/"):
+        if self.is_mac and any(self.has.values()) and not str(self.variables["site_project_dir"]).startswith("/Users/"):
             return ["site_project_dir: Docker on macOS hands containers files below /Users alone; set /Users/Shared/local_llm"]
         return []
 
@@ -221,10 +229,11 @@ class Stack:
         if not self.is_second:
             return []
         there = variables["hostvars"][primary]
-        lacks = [one for one in ("db", "redis", "litellm") if one not in there.get("llm_stack_services", ["db", "litellm"])]
-        lets_in = words(there.get("llm_stack_share_allow", []))
-        address = str(variables["site_address"])
-        kept_out = ADDRESS.match(address) and address not in lets_in and not any("/" in one for one in lets_in)
+        services, allow = told(there, "llm_stack_services", ["db", "litellm"]), told(there, "llm_stack_share_allow", [])
+        lacks = [one for one in ("db", "redis", "litellm") if services is not None and one not in words(services)]
+        address, lets_in = str(variables["site_address"]), words(allow)
+        is_known = allow is not None and ADDRESS.match(address)
+        kept_out = is_known and address not in lets_in and not any("/" in one for one in lets_in)
         read = not truth(variables["ansible_check_mode"]) and "__llm_stack_primary_env" in variables
         missing = set(variables["_llm_stack_secret_names"]) - set(variables["_llm_stack_shared"]) - {"LITELLM_SALT_KEY"} if read else ()
         return first(
@@ -237,7 +246,7 @@ class Stack:
             else "",
             "llm_stack_share_bind: %s keeps its database and its Redis to itself; set its address there, and who may use them in"
             " llm_stack_share_allow" % primary
-            if not there.get("llm_stack_share_bind")
+            if told(there, "llm_stack_share_bind", "") == ""
             else "",
             "llm_stack_share_allow: %s does not let %s in; add it there, or set site_address of this host to the address that it asks from"
             % (primary, address)
@@ -274,7 +283,7 @@ class Stack:
     def of_models_dir(self) -> list[str]:
         """Judge the folder that the models are to be kept in."""
         variables = self.variables
-        folder, need = variables["llm_stack_models_dir"], number(variables["_llm_stack_models_mib"])
+        folder, need = str(variables["llm_stack_models_dir"] or ""), number(variables["_llm_stack_models_mib"])
         if not folder:
             return []
         if not folder.startswith("/"):

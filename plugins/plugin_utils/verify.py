@@ -16,6 +16,7 @@ from .verify_gpu import Check, gpu_checks
 from .versions import newer
 
 Data = t.Mapping[str, t.Any]
+MODES = ("chat", "embedding")  # that are asked, in this order
 SHARED = ("db", "redis")  # services that other gateways may use
 NOTE = "# Left out: "  # as config.yml tells of settings that have no effect on its host
 UNKNOWN = 99999  # MiB
@@ -80,7 +81,8 @@ class Stack:
     @cached_property
     def compose(self) -> dict[str, t.Any]:
         """The services of ``compose.yml``, by name."""
-        return {name: service or {} for name, service in (mapping(self.content("compose.yml")).get("services") or {}).items()}
+        services = mapping(self.content("compose.yml")).get("services")
+        return {name: service or {} for name, service in services.items()} if isinstance(services, dict) else {}
 
     @cached_property
     def services(self) -> list[str]:
@@ -148,12 +150,18 @@ class Stack:
         """The gateway's configuration."""
         return mapping(self.content("config.yml"))
 
+    @property
+    def models(self) -> list[Data]:
+        """The entries of the gateway's ``model_list`` that have a name."""
+        entries = self.config.get("model_list")
+        return [one for one in entries if isinstance(one, dict) and one.get("model_name")] if isinstance(entries, list) else []
+
     @cached_property
     def routes(self) -> list[Route]:
         """The local routes: those that ask an engine, and no provider. Configurations of earlier versions tell providers by their key
         alone."""
         found: dict[str, Route] = {}
-        for model in self.config.get("model_list") or []:
+        for model in self.models:
             info = model.get("model_info") or {}
             if not (model.get("litellm_params") or {}).get("api_key") and not info.get("provider"):
                 name = str(model["model_name"])
@@ -173,7 +181,8 @@ class Stack:
         first = [model for model in chat if model.get("resident")] + chat + self.planned
         if first:
             return {"route": first[0]["route"], "name": first[0]["name"], "mode": first[0]["mode"]}
-        routes = [route for route in self.routes if route["mode"] == "chat"] + self.routes
+        # Those that do something else, such as speech, are asked by nobody here.
+        routes = [route for mode in MODES for route in self.routes if route["mode"] == mode]
         return routes[0] if routes else None
 
     def problem(self) -> str:
@@ -220,14 +229,15 @@ def first_question(stack: Stack, strangers: bool = True) -> dict[str, t.Any]:
     """Return the question of every verification. Where every route is a provider's, it is asked without a key, and must be refused."""
     if stack.asked:
         return question(stack, stack.asked, strangers)
-    models = stack.config.get("model_list") or [{"model_name": "none"}]
+    models = stack.models or [{"model_name": "none"}]
     route: Route = {"route": str(models[0]["model_name"]), "name": "", "mode": "chat"}
     return {**question(stack, route, strangers), "env_file": None, "expect": "refusal"}
 
 
 def further_questions(stack: Stack) -> list[dict[str, t.Any]]:
     """Return a question for each of the other local routes."""
-    return [question(stack, route, strangers=False) for route in stack.routes if not stack.asked or route["route"] != stack.asked["route"]]
+    asked = stack.asked["route"] if stack.asked else ""
+    return [question(stack, route, strangers=False) for route in stack.routes if route["route"] != asked and route["mode"] in MODES]
 
 
 def probe_parameters(stack: Stack) -> dict[str, t.Any]:
@@ -344,7 +354,7 @@ class Verification:
             ),
             check(
                 "ports",
-                listed("published besides what is meant: ", exposed),
+                listed("published besides what is meant: ", dict.fromkeys(exposed)),
                 "nothing but what is meant is open",
                 "Run site.yml, which publishes what the settings say alone.",
             ),
@@ -425,7 +435,7 @@ class Verification:
         found = [
             check(
                 "engine.answers",
-                "" if version else str(engine.get("msg")),
+                "" if version else str(engine.get("msg") or "it does not tell its version"),
                 version,
                 "Look at `docker logs ollama`; `docker compose up -d` in the project's folder starts it.",
             ),

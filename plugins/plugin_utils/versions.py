@@ -11,4 +11,4 @@ import re
 def newer(one: str | None, other: str | None) -> bool:
     """Whether a version such as ``580.95.05`` is that of the other, or newer. Text between the numbers does not count, and None is
     older than all."""
-    return [int(part) for part in re.findall("[0-9]+", one or "0")] >= [int(part) for part in re.findall("[0-9]+", other or "0")]
+    return [int(part) for part in re.findall("[0-9]+", str(one or "0"))] >= [int(part) for part in re.findall("[0-9]+", str(other or "0"))]

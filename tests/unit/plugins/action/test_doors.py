@@ -146,10 +146,11 @@ def test_preflight_tries_no_address_of_wrong_settings(run):
 
 
 def test_preflight_of_a_good_host(run, tmp_path):
-    (tmp_path / "ca.pem").write_text("-----BEGIN CERTIFICATE-----")
+    (tmp_path / "ca.pem").touch()
     good = {
         "site_ca_certificate": "ca.pem",
         "_site_ca_path": str(tmp_path / "ca.pem"),
+        "_site_ca_pem": "-----BEGIN CERTIFICATE-----",
         "_site_gateway_native": True,
         "__litellm_native_state": {},
         "_litellm_native_problems": [],

@@ -93,6 +93,20 @@ def test_a_key_from_a_file(tmp_path):
     assert check.key_of(str(tmp_path / "none"), "A") is None
 
 
+@pytest.mark.parametrize(
+    "body",
+    [b'data: {"choices":[{"delta":"hi"}]}', b'data: {"usage":[1]}', b'data: {"usage":{"completion_tokens":"x"}}', b'data: {"choices":5}'],
+)
+def test_odd_answers_are_no_answers(door, body):
+    door.answer = (200, body + b"\n\n")
+    params = {"url": "http://127.0.0.1:%d/v1" % door.server_address[1], "model": "m", "mode": "chat", "prompt": "p", "timeout": 5, "api_key": None,
+              "use_proxy": False, "validate_certs": True, "max_tokens": 5, "expect": "answer"}  # fmt: skip
+    with pytest.raises(check.CheckError):
+        check.EndpointCheck(params).run()
+    with pytest.raises(check.CheckError, match="does not answer"):
+        check.EndpointCheck({**params, "url": "4444"}).run()
+
+
 @pytest.mark.parametrize(("status", "name", "refused"), [(401, "no_key", True), (400, "unknown_model", False), (200, "no_key", False)])
 def test_strangers(door, recorded, status, name, refused):
     door.answer = (status, recorded("gateway/%s.json" % name))

@@ -77,6 +77,20 @@ class Replay(OllamaClient):
         return io.BytesIO(self.lines)
 
 
+def test_the_state_of_an_engine():
+    engine = Replay(b'{"version": "0.40.2", "models": [{"name": "tinyllama:latest", "size": 5, "digest": "d"}]}')
+    state = engine.state(["tinyllama", "bge-m3"])
+    assert (state["version"], state["missing"], state["models"]) == (
+        "0.40.2", ["bge-m3"], [{"name": "tinyllama:latest", "digest": "d", "size": 5}],
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("body", [b'{"models": ["x"]}', b'{"models": [{"model": "x"}]}', b'{"models": [{"name": null}]}', b'{"models": 5}'])
+def test_what_only_stands_at_an_engines_address_is_no_engine(body):
+    with pytest.raises(OllamaError):
+        Replay(body).state(["tinyllama"])
+
+
 def test_pull(recorded):
     said = []
     client = Replay(recorded("ollama/pull_success.ndjson"))

@@ -104,7 +104,10 @@ FILE = {"litellm_native_requirements": "r.txt", "_litellm_native_has_requirement
             {"_litellm_native_state": {}, "ansible_facts": MAC},
             ["litellm_native_python: the host has no /usr/bin/python3; `brew install python@3.12` installs it"],
         ),
-        ({"_litellm_native_python_version": "3.9.2"}, ["litellm_native_python: /usr/bin/python3 is Python 3.9.2, and LiteLLM needs 3.10 or newer; install"]),
+        (
+            {"_litellm_native_python_version": "3.9.2"},
+            ["litellm_native_python: /usr/bin/python3 is Python 3.9.2, and LiteLLM needs 3.10 or newer; install"],
+        ),
         (
             {"_litellm_native_python_version": "3.9.2", "ansible_facts": MAC},
             ["litellm_native_python: /usr/bin/python3 is Python 3.9.2, and LiteLLM needs 3.10 or newer; `brew install python@3.12`, and set"],
@@ -114,7 +117,10 @@ FILE = {"litellm_native_requirements": "r.txt", "_litellm_native_has_requirement
         ({"litellm_native_version": "1.103.0"}, ["litellm_native_version: 1.103.0 cannot check its configuration; set 1.104 or newer"]),
         (FILE, []),
         ({**FILE, "_litellm_native_has_requirements": False}, ["litellm_native_requirements: the control node has no file r.txt"]),
-        ({**FILE, "_litellm_native_requirements": "litellm[proxy]==1.104.2"}, ["litellm_native_requirements: it does not name litellm[proxy]==1.104.2 or prisma"]),
+        (
+            {**FILE, "_litellm_native_requirements": "litellm[proxy]==1.104.2"},
+            ["litellm_native_requirements: it does not name litellm[proxy]==1.104.2 or prisma"],
+        ),
         ({**FILE, "litellm_native_version": "1.104.20"}, ["litellm_native_requirements: it does not name litellm[proxy]==1.104.20 or prisma"]),
         ({**FILE, "litellm_native_packages": ["boto3"]}, ["litellm_native_packages: name them in litellm_native_requirements"]),
         ({"litellm_native_packages": ["boto3"]}, []),
@@ -127,6 +133,8 @@ FILE = {"litellm_native_requirements": "r.txt", "_litellm_native_has_requirement
         ({"litellm_native_memory": "2"}, ["litellm_native_memory: set a number with m or g, such as 2g"]),
         (state(user={"shell": "/bin/sh"}), ["litellm_native_user: the host has a user litellm who can log in (/bin/sh); set another name"]),
         (state(user=None), []),
+        ({"litellm_native_dir": 5}, ["litellm_native_dir: 5 is no folder for it"]),
+        ({"site_litellm_floor": 1.84}, []),
         ({"_litellm_native_user": "root"}, ["litellm_native_user: root is a name of small letters, digits, - and _, and not root"]),
         ({"_litellm_native_user": "Lite LLM"}, ["litellm_native_user: Lite LLM is a name of small letters"]),
         ({"site_gateway_port": 443}, ["site_gateway_port: 443 is for root alone; set 1024 to 65535"]),

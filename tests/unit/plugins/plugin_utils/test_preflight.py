@@ -45,6 +45,8 @@ def host(**changes):
         ({"site_model_mirror_insecure": "true"}, ["site_model_mirror_insecure: it is set, but there is no site_model_mirror"]),
         ({"site_proxy": "proxy:3128"}, ["site_proxy: set http://host:port"]),
         ({"site_proxy": "http://me:pw@proxy:3128", "site_no_proxy": [".lab"]}, []),
+        ({"site_proxy": 3128}, ["site_proxy: set http://host:port"]),
+        ({"site_project_dir": None}, ["site_project_dir:  is no folder for it"]),
         ({"site_no_proxy": [".lab"]}, ["site_no_proxy: it is set, but there is no site_proxy"]),
         ({"site_project_dir": "opt/llm"}, ["site_project_dir: opt/llm is no folder for it"]),
         ({"site_project_dir": "/opt/local llm"}, ["site_project_dir: /opt/local llm is no folder for it"]),

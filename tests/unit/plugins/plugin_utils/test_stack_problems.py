@@ -23,6 +23,13 @@ SECOND = {"llm_stack_primary": "gw1", "llm_stack_services": ["litellm"], "site_a
 ENV = {"LITELLM_MASTER_KEY": "sk-1", "LITELLM_SALT_KEY": "s"}
 
 
+class Unknown(dict):
+    """Variables of a host whose templates cannot be replaced."""
+
+    def get(self, name, default=None):
+        raise RuntimeError("'site_address' is undefined")
+
+
 def host(changes, reading=None):
     """A host's variables, with what its role derives from them as far as problems are found by it."""
     variables = {
@@ -103,6 +110,10 @@ OTHER_PORT = {"address": "192.0.2.1", "port": 5432, "state": "taken", "owner": "
         (SECOND, []),
         ({**SECOND, "llm_stack_primary": "gw9"}, ["llm_stack_primary: the inventory has no gw9"]),
         ({"llm_stack_primary": "box"}, []),
+        # What only the other host's own roles can tell is no problem of this one.
+        ({**SECOND, "hostvars": {"gw1": Unknown(FIRST)}}, []),
+        ({**SECOND, "hostvars": {"gw1": {**FIRST, "llm_stack_services": None}}}, []),
+        ({"llm_stack_models_dir": 5}, ["llm_stack_models_dir: 5 is no absolute path; set one"]),
         ({**SECOND, "llm_stack_services": ["db", "litellm"]}, ["llm_stack_services: this gateway uses the database and the Redis of gw1"]),
         ({**SECOND, "hostvars": {"gw1": {}}}, ["llm_stack_primary: gw1 runs no redis"]),
         (
@@ -257,15 +268,25 @@ def test_who_may_ask_an_engine_where_nothing_is_known_of_services():
 
 def test_variables_are_templated_when_they_are_asked_for():
     asked = []
-    variables = Templated({"a": "{{ b }}", "hostvars": 5, "c": "x"}, lambda value: asked.append(value) or value.upper())
-    assert (variables["a"], variables["a"], variables["hostvars"], "c" in variables, "d" in variables) == (
+    variables = Templated({"a": "{{ b }}", "five": 5, "c": "x"}, lambda value: asked.append(value) or str(value).upper())
+    assert (variables["a"], variables["a"], variables["five"], "c" in variables, "d" in variables) == (
         "{{ B }}",
         "{{ B }}",
-        5,
+        "5",
         True,
         False,
     )
-    assert asked == ["{{ b }}"] and variables.get("d", 1) == 1 and len(variables) == len(list(variables)) == 3
+    assert asked == ["{{ b }}", 5] and variables.get("d", 1) == 1 and len(variables) == len(list(variables)) == 3
+
+
+def test_texts_of_a_vault_are_texts_and_hostvars_are_left_alone():
+    class Vaulted:
+        def __str__(self):
+            return "http://me:pw@proxy:3128"
+
+    hostvars = Templated({}, str)
+    variables = Templated({"site_proxy": Vaulted(), "hostvars": hostvars, "n": None}, lambda value: value)
+    assert (variables["site_proxy"], variables["hostvars"], variables["n"]) == ("http://me:pw@proxy:3128", hostvars, None)
 
 
 def test_a_host_of_macos_is_not_asked_for_iptables():

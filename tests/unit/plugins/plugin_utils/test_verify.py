@@ -75,8 +75,8 @@ PROBE = {
 DEVICES = [["GPU-1", "RTX 5080", "16303", "15620"]]
 
 
-def stack(reading=None, plan=PLAN, chosen=None, **more):
-    return verify.Stack(settings={**SETTINGS, **(chosen or {})}, reading={**READING, **(reading or {})}, plan=plan, **more)
+def stack(reading=None, chosen=None, **more):
+    return verify.Stack(settings={**SETTINGS, **(chosen or {})}, reading={**READING, **(reading or {})}, **{"plan": PLAN, **more})
 
 
 def judged(subject, probe=None, answers=None):
@@ -147,6 +147,7 @@ def engine(**changes):
     ("probe", "id", "status", "observed"),
     [
         ({"engine": {"msg": "connection refused"}}, "engine.answers", "fail", "connection refused"),
+        ({"engine": {"version": ""}}, "engine.answers", "fail", "it does not tell its version"),
         ({"engine": {"msg": "connection refused"}}, "engine.version", "skip", ""),
         ({"engine": {"msg": "connection refused"}}, "engine.models", "skip", "all of the plan"),
         (engine(version="0.9.3"), "engine.version", "fail", "0.9.3"),
@@ -316,7 +317,7 @@ def test_what_is_read(chosen, is_mac, unit, paths):
     ],
 )
 def test_where_there_is_nothing_to_verify(reading, plan, problem):
-    assert stack(reading, plan).problem() == problem
+    assert stack(reading, plan=plan).problem() == problem
 
 
 def test_what_a_run_has_just_decided_goes_before_what_the_files_say():
@@ -325,6 +326,18 @@ def test_what_a_run_has_just_decided_goes_before_what_the_files_say():
     assert stack().shared == ["192.0.2.1:5432"]
     silent = judged(stack(silent=["box7"]), {"answer": {"msg": "no"}})["gateway.answer"]["advice"]
     assert silent.endswith("box7 did not answer: stop what hangs there, or take it out of llm_stack_engines.")
+
+
+def test_files_of_another_form_are_like_none():
+    contents = {"compose.yml": "services: [ollama]", "config.yml": "model_list: [x, {model_name: speech, model_info: {mode: rerank}}, {}]"}
+    odd = stack({"contents": contents}, given_services=["litellm"], plan=None)
+    assert (odd.compose, [route["route"] for route in odd.routes], odd.asked, verify.further_questions(odd)) == ({}, ["speech"], None, [])
+    assert stack({"contents": {"config.yml": "model_list: {}"}}).routes == []
+
+
+def test_a_port_that_is_published_twice_is_told_once():
+    found = judged(stack(one("litellm", published=["0.0.0.0:4444", "0.0.0.0:4444"])))["ports"]
+    assert found["observed"] == "published besides what is meant: 0.0.0.0:4444"
 
 
 def test_the_compose_file_is_yaml():
