@@ -83,11 +83,11 @@ def failure(
             "runs again" if runs else "does not start with that either",
         )
         text += " What was refused is %s." % refused if refused else ""
+    elif former:
+        # After a run that was cut: the files had been written by that one, and the version alone is another.
+        text = "%s does not start: %s. %s %s." % (service, why, former, "runs again" if runs else "does not start either")
     else:
-        text = "%s does not start: %s. No file was changed that could be put back%s." % (
-            service,
-            why,
-            ", and %s runs as before" % inside if runs else "",
-        )
+        before = ", and %s runs as before" % inside if runs else ""
+        text = "%s does not start: %s. No file was changed that could be put back%s." % (service, why, before)
     fix = fix_of(log + "\n" + details, fixes) or otherwise
     return text + ("\n%s\n" % details.strip() if details.strip() else " " if fix else "") + ("-> " + fix if fix else "")

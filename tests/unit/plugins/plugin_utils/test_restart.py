@@ -85,6 +85,9 @@ def test_results_of_tasks(result, text):
 def test_another_version_runs_again():
     back = {"files": ["/opt/ollama/current"], "refused": []}
     assert "and 0.9.3 runs again." in failure("boom", "Ollama 0.9.5", back, True, former="0.9.3")
+    # After a run that was cut no file is left to put back, but the version is.
+    assert failure("boom", "Ollama 0.9.5", {}, True, former="0.9.3") == "Ollama 0.9.5 does not start: boom. 0.9.3 runs again."
+    assert failure("boom", "Ollama 0.9.5", {}, False, former="0.9.3") == "Ollama 0.9.5 does not start: boom. 0.9.3 does not start either."
 
 
 def test_files_that_could_not_be_put_back():
