@@ -93,7 +93,7 @@ def host(variables: Variables) -> list[str]:
         "the host is %s; the images are for x86_64 and aarch64" % machine if not is_mac(variables) and machine not in MACHINES else "",
     )
     if not reading["systemd"] and not is_mac(variables):
-        found.append("systemd does not run this host; it starts the services")
+        found.append("systemd does not run this host, and it starts the services; take a machine or a VM that starts with systemd")
     if memory is not None and memory < floor:
         found.append("the host has %d MiB of memory, and preflight_memory_floor_mib asks for %d" % (memory, floor))
     return found
@@ -118,48 +118,58 @@ def disk_and_clock(variables: Variables, reached: Variables) -> list[str]:
     return found
 
 
-def images(variables: Variables) -> list[str]:
-    """Return the images of the services that run in containers, without the name of Docker Hub.
+def images(variables: Variables) -> dict[str, str]:
+    """Return the images of the services that run in containers, without the name of Docker Hub, by the variable that names each.
 
     :arg variables: ``_llm_stack_has``, ``llm_stack_*_image``, and ``_llm_stack_gpu``, whose image is the one for the GPUs of the plan.
     """
-    names = {"ollama": variables["_llm_stack_gpu"]["image"]}
-    names.update({service: variables["llm_stack_%s_image" % service] for service in ("db", "redis", "litellm")})
-    return [re.sub(r"\Adocker[.]io/", "", image) for service, image in names.items() if variables["_llm_stack_has"][service]]
+    names = {service: variables["llm_stack_%s_image" % service] for service in ("db", "redis", "litellm")}
+    names = {"ollama": variables["_llm_stack_gpu"]["image"], **names}
+    return {
+        "llm_stack_%s_image" % service: re.sub(r"\Adocker[.]io/", "", image)
+        for service, image in names.items()
+        if variables["_llm_stack_has"][service]
+    }
 
 
 def sources(variables: Variables) -> dict[str, str]:
-    """Return the addresses that the host will fetch from, and for each the variable to look at where it does not answer.
+    """Return the addresses that the host will fetch from, and for each the variables to look at where it does not answer.
 
     :arg variables: those of :func:`images`, ``site_*``, ``_site_engine_native``, ``_site_gateway_native``, ``llm_stack_services``,
         ``_llm_stack_complete`` (whether the stack runs already), ``__llm_stack_host``, ``__docker_engine_plan`` and
         ``docker_engine_repository`` where Docker is to be installed, ``ollama_native_url`` or ``litellm_native_*`` where those are native.
     """
     has_ollama = "ollama" in words(variables["llm_stack_services"])
-    found, named = {}, images(variables)
-    registries = dict.fromkeys(match.group(1) for image in named if (match := REGISTRY.match(image)))
-    for registry in registries:
-        scheme = "http" if registry in words(variables["site_insecure_registries"]) else "https"
-        found["%s://%s/v2/" % (scheme, registry)] = "the name of the image in llm_stack_*_image"
-    if any(not REGISTRY.match(image) for image in named):
-        # Mirrors stand in for Docker Hub.
-        for mirror in words(variables["site_registry_mirrors"]) or [HUB]:
-            found[mirror.rstrip("/") + "/v2/"] = "site_registry_mirrors"
-    if variables["_llm_stack_has"]["ollama"]:
+    found: dict[str, list[str]] = {}
+
+    def add(address: str, variable: str) -> None:
+        if variable not in found.setdefault(address, []):
+            found[address].append(variable)
+
+    for variable, image in images(variables).items():
+        match = REGISTRY.match(image)
+        if match:
+            scheme = "http" if match.group(1) in words(variables["site_insecure_registries"]) else "https"
+            add("%s://%s/v2/" % (scheme, match.group(1)), variable)
+        else:
+            # Mirrors stand in for Docker Hub.
+            for mirror in words(variables["site_registry_mirrors"]) or [HUB]:
+                add(mirror.rstrip("/") + "/v2/", "site_registry_mirrors")
+    if has_ollama:
         scheme = "http" if truth(variables["site_model_mirror_insecure"]) else "https"
-        found["%s://%s/v2/" % (scheme, variables["site_model_mirror"] or OLLAMA)] = "site_model_mirror"
-    if has_ollama and not variables["site_model_mirror"]:
-        found[OLLAMA_DATA] = "site_model_mirror"
+        add("%s://%s/v2/" % (scheme, variables["site_model_mirror"] or OLLAMA), "site_model_mirror")
+        if not variables["site_model_mirror"]:
+            add(OLLAMA_DATA, "site_model_mirror")
     if has_ollama and truth(variables["_site_engine_native"]) and not truth(variables["_llm_stack_complete"]):
-        found[variables["ollama_native_url"] + "/"] = "ollama_native_url"
+        add(variables["ollama_native_url"] + "/", "ollama_native_url")
     native_gateway = truth(variables["_site_gateway_native"]) and "litellm" in words(variables["llm_stack_services"])
     if native_gateway and not truth(variables["_litellm_native_installed"]):
         index = re.sub("//[^/@]*@", "//", str(variables["litellm_native_index_url"] or PYPI))
-        found[index.rstrip("/") + "/"] = "litellm_native_index_url"
+        add(index.rstrip("/") + "/", "litellm_native_index_url")
     docker = variables.get("__docker_engine_plan") or {}
     if variables["__llm_stack_host"]["docker"] is None and docker.get("source") == "docker":
-        found[variables["docker_engine_repository"] + "/"] = "docker_engine_repository"
-    return found
+        add(variables["docker_engine_repository"] + "/", "docker_engine_repository")
+    return {address: " and ".join(names) for address, names in found.items()}
 
 
 def unreachable(tried: t.Iterable[Variables], known: t.Mapping[str, str]) -> list[str]:

@@ -125,7 +125,17 @@ class Stack:
     @property
     def gateway_log(self) -> str:
         """The command that shows the gateway's log."""
-        return "`journalctl -u local-llm-gateway`" if self.is_native("site_gateway") else "`docker logs litellm`"
+        if not self.is_native("site_gateway"):
+            return "`docker logs litellm`"
+        # The folder is the role's default; where it is another, the role says so itself.
+        return "/opt/litellm/log/gateway.log" if self.is_mac else "`journalctl -u local-llm-gateway`"
+
+    @property
+    def engine_log(self) -> str:
+        """The command that shows the engine's log, or the file that it is in."""
+        if not self.is_native("site_engine"):
+            return "`docker logs ollama`"
+        return "%s/ollama.log" % native_home(self.settings, self.is_mac) if self.is_mac else "`journalctl -u ollama`"
 
     @cached_property
     def planned(self) -> list[Data]:
@@ -195,15 +205,19 @@ class Stack:
         return ""
 
 
+def native_home(settings: Data, is_mac: bool) -> str:
+    """Return the folder that a native engine keeps its models in."""
+    return str(settings["ollama_native_home"] or ("/usr/local/var/ollama" if is_mac else "/var/lib/ollama"))
+
+
 def host_parameters(settings: Data, is_mac: bool) -> dict[str, t.Any]:
     """Return the options of ``host_info`` that a verification needs."""
     native = settings["site_engine"] == "native" or (settings["site_engine"] == "auto" and is_mac)
     with_engine = native and "ollama" in settings["llm_stack_services"]
-    home = settings["ollama_native_home"] or ("/usr/local/var/ollama" if is_mac else "/var/lib/ollama")
     return {
         "project_dir": settings["site_project_dir"],
         "units": ["ollama-preload.service" if with_engine else "local-llm-preload.service"],
-        "paths": [home] if native else [],
+        "paths": [native_home(settings, is_mac)] if native else [],
         "contents": ["compose.yml", "config.yml", "plan.json"],
     }
 
@@ -431,19 +445,21 @@ class Verification:
         extra = [short(model["name"]) for model in engine.get("models") or [] if short(model["name"]) not in planned]
         preloads = any(unit["enabled"] for unit in stack.reading["units"].values())
         version = str(engine.get("version", ""))
+        variable = "ollama_native_version" if stack.is_native("site_engine") else "llm_stack_ollama_image"
+        unit = next(iter(stack.reading["units"]), "local-llm-preload.service")
         in_memory = listed("not in memory: ", unloaded)
         found = [
             check(
                 "engine.answers",
                 "" if version else str(engine.get("msg") or "it does not tell its version"),
                 version,
-                "Look at `docker logs ollama`; `docker compose up -d` in the project's folder starts it.",
+                "Look at %s; site.yml starts it." % stack.engine_log,
             ),
             check(
                 "engine.version",
                 "" if newer(version, floor) else version,
                 version,
-                "Set llm_stack_ollama_image to %s or newer, or lower site_ollama_floor knowingly." % floor,
+                "Set %s to %s or newer, or lower site_ollama_floor knowingly." % (variable, floor),
             ),
             check(
                 "engine.models",
@@ -455,7 +471,7 @@ class Verification:
                 "engine.preloaded",
                 in_memory if preloads else "",
                 in_memory or ", ".join(loaded) + " in memory",
-                "`systemctl start local-llm-preload` loads it; `journalctl -u local-llm-preload` says why it was not.",
+                "`systemctl start %s` loads it; `journalctl -u %s` says why it was not." % (unit, unit),
                 "warn",
             ),
         ]
@@ -479,7 +495,9 @@ class Verification:
             found.append(check("engine.gpus", fault, self.gpu_line(), advice, status))
         names = {short(model["name"]) for model in stack.gpu_models}
         loaded = [model for model in (self.probe.get("engine") or {}).get("loaded") or [] if short(model["name"]) in names]
-        return found + gpu_checks(loaded, status, self.probe.get("processes"))
+        return found + gpu_checks(
+            loaded, status, self.probe.get("processes"), None if stack.is_native("site_engine") else "ollama", stack.engine_log
+        )
 
     def answered(self, id: str, advice: str) -> Check:
         """Judge the answer."""
@@ -539,7 +557,7 @@ class Verification:
             ),
         ]
         for name, answer in self.answers.items():
-            advice = "Look at `docker logs litellm`; playbooks/models.yml pulls a model that is missing."
+            advice = "Look at %s; playbooks/models.yml pulls a model that is missing." % stack.gateway_log
             found.append(check("gateway.route." + name, str(answer.get("msg", "")), "answers", advice))
         return found
 
@@ -552,7 +570,7 @@ class Verification:
         if stack.has_gateway:
             found += self.gateway() + (self.gateway_in_full() if stack.is_full else [])
         else:
-            found.append(self.answered("answer", "Look at `docker logs ollama`, or the service's log."))
+            found.append(self.answered("answer", "Look at %s." % stack.engine_log))
         urgent = [one for status in ("fail", "warn") for one in found if one["status"] == status]
         others: list[Check] = [{**one, "advice": ""} for one in found if one["status"] in ("pass", "skip")]
         return urgent + others

@@ -43,7 +43,7 @@ def engine_memory(processes: t.Iterable[tuple[str, int | None]]) -> int | None:
     return sum(known) if sizes and len(known) == len(sizes) else None
 
 
-def model_check(model: t.Mapping[str, t.Any], fault: str) -> Check:
+def model_check(model: t.Mapping[str, t.Any], fault: str, container: str | None = "ollama", log: str = "`docker logs ollama`") -> Check:
     """Judge one loaded model by what the engine says of it: ``name``, ``size`` and ``size_vram`` in bytes, as ``/api/ps`` has them."""
     size, on_gpu = int(model.get("size") or 0), int(model.get("size_vram") or 0)
     where = "The model runs on the CPU" if on_gpu == 0 else "A part of the model runs on the CPU"
@@ -51,20 +51,29 @@ def model_check(model: t.Mapping[str, t.Any], fault: str) -> Check:
         "id": "engine.gpu.%s" % re.sub(":latest$", "", str(model["name"])),
         "status": "pass" if on_gpu >= size else fault,
         "observed": "%d of %d MiB are on a GPU" % (round(on_gpu / MIB), round(size / MIB)),
-        "advice": where + ": `docker logs ollama` says what the engine found. Other programs on the GPU take memory (nvidia-smi shows them;"
-        " model_plan_reserve_mib leaves them some); `docker restart ollama` where the container has lost its GPU.",
+        "advice": where
+        + ": %s says what the engine found. Other programs on the GPU take memory (model_plan_reserve_mib leaves them some)" % log
+        + ("; `docker restart %s` where the container has lost its GPU." % container if container else "."),
     }
 
 
-def gpu_checks(loaded: t.Sequence[t.Mapping[str, t.Any]], fault: str, processes: str | None = None) -> list[Check]:
+def gpu_checks(
+    loaded: t.Sequence[t.Mapping[str, t.Any]],
+    fault: str,
+    processes: str | None = None,
+    container: str | None = "ollama",
+    log: str = "`docker logs ollama`",
+) -> list[Check]:
     """Judge the models that the plan places on a GPU and that are loaded.
 
     :arg loaded: their entries of ``/api/ps``.
     :arg fault: the status of a check that does not pass: ``fail`` or ``warn``.
     :arg processes: what the driver says of the processes on the host's GPUs (see :func:`parse_processes`); None where it was not
         asked. The engine may say that a model is wholly on the GPU while it spills into the machine's memory.
+    :arg container: the engine's container; None where it runs without one.
+    :arg log: the command that shows the engine's log, or the file that it is in.
     """
-    checks = [model_check(model, fault) for model in loaded]
+    checks = [model_check(model, fault, container, log) for model in loaded]
     said = sum(int(model.get("size_vram") or 0) for model in loaded) // MIB
     seen = engine_memory(parse_processes(processes)) if processes is not None else None
     if said and processes is not None:

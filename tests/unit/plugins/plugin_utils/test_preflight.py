@@ -113,7 +113,7 @@ MIRRORS = {"site_registry_mirrors": ["http://m:5000/"], "site_model_mirror": "m:
         (
             {},
             {
-                "https://ghcr.io/v2/": "the name of the image in llm_stack_*_image",
+                "https://ghcr.io/v2/": "llm_stack_litellm_image",
                 "https://registry-1.docker.io/v2/": "site_registry_mirrors",
                 "https://registry.ollama.ai/v2/": "site_model_mirror",
                 **R2,
@@ -121,7 +121,7 @@ MIRRORS = {"site_registry_mirrors": ["http://m:5000/"], "site_model_mirror": "m:
         ),
         (
             {**MIRRORS, "llm_stack_litellm_image": "m:5000/litellm:1", "site_insecure_registries": ["m:5000"]},
-            {"http://m:5000/v2/": "site_model_mirror"},
+            {"http://m:5000/v2/": "site_registry_mirrors and llm_stack_litellm_image and site_model_mirror"},
         ),
         # Redis, and the image for AMD's GPUs.
         (
@@ -133,9 +133,9 @@ MIRRORS = {"site_registry_mirrors": ["http://m:5000/"], "site_model_mirror": "m:
                 "llm_stack_litellm_image": "docker.io/litellm:1",
             },
             {
-                "https://rocm.lab/v2/": "the name of the image in llm_stack_*_image",
-                "https://quay.io/v2/": "the name of the image in llm_stack_*_image",
-                "http://m:5000/v2/": "site_model_mirror",
+                "https://rocm.lab/v2/": "llm_stack_ollama_image",
+                "https://quay.io/v2/": "llm_stack_redis_image",
+                "http://m:5000/v2/": "site_registry_mirrors and site_model_mirror",
             },
         ),
         (
@@ -149,6 +149,7 @@ MIRRORS = {"site_registry_mirrors": ["http://m:5000/"], "site_model_mirror": "m:
                 "litellm_native_index_url": "https://me:pw@pypi.lab/simple",
             },
             {
+                "https://registry.ollama.ai/v2/": "site_model_mirror",
                 **R2,
                 "https://github.com/ollama/": "ollama_native_url",
                 "https://pypi.lab/simple/": "litellm_native_index_url",
@@ -166,6 +167,7 @@ MIRRORS = {"site_registry_mirrors": ["http://m:5000/"], "site_model_mirror": "m:
         (
             {
                 **MIRRORS,
+                "llm_stack_services": ["db", "litellm"],
                 "_llm_stack_has": {**dict.fromkeys(ALL, False), "db": True},
                 "__llm_stack_host": {**READING, "docker": None},
                 "__docker_engine_plan": {"source": "docker"},

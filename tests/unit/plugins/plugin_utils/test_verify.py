@@ -292,6 +292,26 @@ def test_what_runs_without_containers():
 
 
 @pytest.mark.parametrize(
+    ("is_mac", "engine_log", "gateway_log"),
+    [
+        (False, "`journalctl -u ollama`", "`journalctl -u local-llm-gateway`"),
+        (True, "/usr/local/var/ollama/ollama.log", "/opt/litellm/log/gateway.log"),
+    ],
+)
+def test_what_runs_without_containers_is_not_looked_for_in_docker(is_mac, engine_log, gateway_log):
+    gpu = {"budget": {"kind": "unified", "vendor": "apple"}, "models": [TINY]}
+    reading = {"contents": {"config.yml": CONFIG}, "containers": [], "docker": None, "units": {"ollama-preload.service": {"enabled": True}}}
+    native = stack(reading, plan=gpu, chosen={**NATIVE, **FULL}, is_mac=is_mac)
+    broken = engine(version="0.1", loaded=[{"name": "tinyllama", "size": 4, "size_vram": 0}])
+    checks = judged(native, {**broken, "answer": {"msg": "no"}}, {"bge-m3": {"msg": "500"}})
+    assert "docker" not in " ".join(one["advice"] for id, one in checks.items() if id != "database").lower()
+    assert checks["engine.version"]["advice"].startswith("Set ollama_native_version to")
+    assert engine_log in checks["engine.gpu.tinyllama"]["advice"] and gateway_log in checks["gateway.answer"]["advice"]
+    advice = judged(native, engine(loaded=[]))["engine.preloaded"]["advice"]
+    assert advice == "`systemctl start ollama-preload.service` loads it; `journalctl -u ollama-preload.service` says why it was not."
+
+
+@pytest.mark.parametrize(
     ("chosen", "is_mac", "unit", "paths"),
     [
         ({}, False, "local-llm-preload.service", []),
