@@ -14,7 +14,7 @@ from ansible_collections.local_llm.fleet.plugins.plugin_utils import verify
 from ansible_collections.local_llm.fleet.plugins.plugin_utils.role_settings import SettingsError, settings
 
 SCHEMA = 1
-NATIVE = {name: {"type": "str", "required": True} for name in ("version", "log", "fault")}
+NATIVE = {name: {"type": "str", "required": True} for name in ("version", "fault")}
 POLL = 2  # seconds between two looks at containers that are starting
 
 
@@ -43,7 +43,7 @@ class ActionModule(ActionBase):
                 ["site", "stack_verify"],
                 self.task_vars,
                 self._templar.template,
-                {"llm_stack": ["llm_stack_services"], "ollama_native": ["ollama_native_home"]},
+                {"llm_stack": ["llm_stack_services"], "ollama_native": ["ollama_native_home"], "litellm_native": ["litellm_native_dir"]},
             )
         except SettingsError as error:
             return {"failed": True, "msg": str(error)}
@@ -67,8 +67,7 @@ class ActionModule(ActionBase):
         return self.ask(stack) if args["ask_only"] else self.judge(stack, found["stack_verify_depth"])
 
     def module(self, name: str, args: dict[str, t.Any]) -> dict[str, t.Any]:
-        given = {key: value for key, value in args.items() if value is not None}
-        return self._execute_module(module_name="local_llm.fleet." + name, module_args=given, task_vars=self.task_vars)
+        return self._execute_module(module_name="local_llm.fleet." + name, module_args=given(args), task_vars=self.task_vars)
 
     def read(self, parameters: dict[str, t.Any], wait: int) -> dict[str, t.Any]:
         """Read the host. After a restart of the host or of Docker the first health check takes some seconds, which are waited for."""
@@ -82,8 +81,7 @@ class ActionModule(ActionBase):
 
     def ask(self, stack: verify.Stack) -> dict[str, t.Any]:
         """Ask a question, and nothing else."""
-        question = verify.first_question(stack, strangers=False)
-        probe = self.module("stack_probe", {"question": {key: value for key, value in question.items() if value is not None}})
+        probe = self.module("stack_probe", {"question": verify.first_question(stack, strangers=False)})
         found = verify.Verification(stack, probe)
         if not found.is_answered:
             return {"failed": True, "msg": probe.get("msg") or found.answer.get("msg") or "every route is of a provider"}
@@ -91,9 +89,7 @@ class ActionModule(ActionBase):
 
     def judge(self, stack: verify.Stack, depth: str) -> dict[str, t.Any]:
         """Ask all that is to be asked, and judge it."""
-        wanted = verify.probe_parameters(stack)
-        wanted["question"] = {key: value for key, value in wanted["question"].items() if value is not None}
-        probe = self.module("stack_probe", wanted)
+        probe = self.module("stack_probe", verify.probe_parameters(stack))
         if probe.get("failed"):
             return probe
         # Each by itself: a model that has to be loaded may take minutes, in which a connection without a byte may be lost.
@@ -112,6 +108,11 @@ class ActionModule(ActionBase):
         """Ask one further question; where it fails, the result has ``msg``."""
         result = self.module("llm_endpoint_check", {**question, "use_proxy": False})
         return result if result.get("failed") else {key: value for key, value in result.items() if key != "msg"}
+
+
+def given(args: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Return options without those that are None, in suboptions, too: a module takes its defaults for what is not given."""
+    return {key: given(value) if isinstance(value, dict) else value for key, value in args.items() if value is not None}
 
 
 def shown(checks: list[verify.Check]) -> list[dict[str, t.Any]]:

@@ -51,10 +51,6 @@ options:
         description: Its version.
         type: str
         required: true
-      log:
-        description: The command that shows its log.
-        type: str
-        required: true
       fault:
         description: What is wrong; empty where it runs as it was set up.
         type: str

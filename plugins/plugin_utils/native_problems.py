@@ -15,6 +15,7 @@ from .stack_problems import (
     ADDRESS,
     EVERYWHERE,
     LOOPBACK,
+    MEMORY,
     VALIDATES_SINCE,
     Variables,
     first,
@@ -183,7 +184,7 @@ def litellm_place(variables: Variables) -> list[str]:
         else "",
         "litellm_native_dir, site_project_dir: the gateway sees nothing of /home and /root; set folders outside of them" if hidden else "",
     )
-    if not re.match(r"[1-9][0-9]*[kmgKMG]\Z", str(variables["litellm_native_memory"])):
+    if not MEMORY.match(str(variables["litellm_native_memory"])):
         found.append("litellm_native_memory: set a number with m or g, such as 2g")
     shell = ((variables["_litellm_native_state"] or {}).get("user") or {}).get("shell") or "/bin/false"
     return found + first(

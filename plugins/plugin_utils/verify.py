@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
-import re
 import typing as t
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import yaml
 
-from .verify_gpu import Check, gpu_checks
+from .verify_gpu import Check, gpu_checks, short
 from .versions import newer
 
 Data = t.Mapping[str, t.Any]
@@ -30,11 +29,6 @@ class Route(t.TypedDict):
     mode: str  #: ``chat`` or ``embedding``
 
 
-def short(name: str) -> str:
-    """Return a model's name as people write it: without ``:latest``."""
-    return re.sub(":latest$", "", name)
-
-
 def mapping(text: str | None) -> dict[str, t.Any]:
     """Return a YAML file's mapping; an empty one for a text that is none."""
     try:
@@ -48,15 +42,16 @@ def mapping(text: str | None) -> dict[str, t.Any]:
 class Stack:
     """What a host is to be.
 
-    :arg settings: variables ``site_*`` and ``stack_verify_*``, ``llm_stack_services`` and ``ollama_native_home``, by name.
+    :arg settings: variables ``site_*`` and ``stack_verify_*``, ``llm_stack_services``, ``ollama_native_home`` and
+        ``litellm_native_dir``, by name.
     :arg reading: what ``host_info`` returned, with the contents of ``compose.yml`` and ``config.yml``.
     :arg plan: the host's model plan; None where it has none.
     :arg is_mac: whether the host runs macOS.
     :arg given_services: the services that run in containers, where the run that made them tells; else those of ``compose.yml``.
     :arg given_shared: the addresses at which other gateways reach database and Redis, as ``address:port``; else those of ``compose.yml``.
     :arg silent: engines of other hosts that did not answer in this run.
-    :arg native_engine: how a native engine runs: ``version``, ``log`` (the command that shows it), ``fault`` (empty where it runs as it
-        was set up); None where it was not read.
+    :arg native_engine: how a native engine runs: ``version``, ``fault`` (empty where it runs as it was set up); None where
+        it was not read.
     :arg native_gateway: the same of a native gateway.
     """
 
@@ -72,7 +67,7 @@ class Stack:
 
     def is_native(self, setting: str) -> bool:
         """Whether what a setting such as ``site_engine`` places runs without a container."""
-        return bool(self.settings[setting] == "native" or (self.settings[setting] == "auto" and self.is_mac))
+        return is_native(self.settings, setting, self.is_mac)
 
     def content(self, name: str) -> str:
         """Return the text of a file of the project; an empty one where there is none."""
@@ -127,8 +122,7 @@ class Stack:
         """The command that shows the gateway's log."""
         if not self.is_native("site_gateway"):
             return "`docker logs litellm`"
-        # The folder is the role's default; where it is another, the role says so itself.
-        return "/opt/litellm/log/gateway.log" if self.is_mac else "`journalctl -u local-llm-gateway`"
+        return "%s/log/gateway.log" % self.settings["litellm_native_dir"] if self.is_mac else "`journalctl -u local-llm-gateway`"
 
     @property
     def engine_log(self) -> str:
@@ -205,6 +199,11 @@ class Stack:
         return ""
 
 
+def is_native(settings: Data, setting: str, is_mac: bool) -> bool:
+    """Whether what a setting such as ``site_engine`` places runs without a container."""
+    return bool(settings[setting] == "native" or (settings[setting] == "auto" and is_mac))
+
+
 def native_home(settings: Data, is_mac: bool) -> str:
     """Return the folder that a native engine keeps its models in."""
     return str(settings["ollama_native_home"] or ("/usr/local/var/ollama" if is_mac else "/var/lib/ollama"))
@@ -212,7 +211,7 @@ def native_home(settings: Data, is_mac: bool) -> str:
 
 def host_parameters(settings: Data, is_mac: bool) -> dict[str, t.Any]:
     """Return the options of ``host_info`` that a verification needs."""
-    native = settings["site_engine"] == "native" or (settings["site_engine"] == "auto" and is_mac)
+    native = is_native(settings, "site_engine", is_mac)
     with_engine = native and "ollama" in settings["llm_stack_services"]
     return {
         "project_dir": settings["site_project_dir"],
@@ -428,9 +427,13 @@ class Verification:
     def native_services(self) -> list[Check]:
         """Judge what runs without containers, as far as it was read."""
         found = []
-        for id, program, service in (("engine", "Ollama", self.stack.native_engine), ("gateway", "LiteLLM", self.stack.native_gateway)):
+        stack = self.stack
+        for id, program, service, log in (
+            ("engine", "Ollama", stack.native_engine, stack.engine_log),
+            ("gateway", "LiteLLM", stack.native_gateway, stack.gateway_log),
+        ):
             if service is not None:
-                what, advice = "%s %s " % (program, service["version"]), "Run site.yml; %s says why it ends." % service["log"]
+                what, advice = "%s %s " % (program, service["version"]), "Run site.yml; %s says why it ends." % log
                 fault = what + service["fault"] if service["fault"] else ""
                 found.append(check(id + ".service", fault, what + "runs as it was set up", advice))
         return found

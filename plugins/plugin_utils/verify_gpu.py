@@ -23,6 +23,11 @@ class Check(t.TypedDict):
     advice: str
 
 
+def short(name: str) -> str:
+    """Return a model's name as people write it: without ``:latest``."""
+    return re.sub(":latest$", "", name)
+
+
 def parse_processes(text: str) -> list[tuple[str, int | None]]:
     """Return name and MiB of the processes that compute on GPUs; None for a size that the driver does not tell.
 
@@ -48,7 +53,7 @@ def model_check(model: t.Mapping[str, t.Any], fault: str, container: str | None 
     size, on_gpu = int(model.get("size") or 0), int(model.get("size_vram") or 0)
     where = "The model runs on the CPU" if on_gpu == 0 else "A part of the model runs on the CPU"
     return {
-        "id": "engine.gpu.%s" % re.sub(":latest$", "", str(model["name"])),
+        "id": "engine.gpu.%s" % short(str(model["name"])),
         "status": "pass" if on_gpu >= size else fault,
         "observed": "%d of %d MiB are on a GPU" % (round(on_gpu / MIB), round(size / MIB)),
         "advice": where

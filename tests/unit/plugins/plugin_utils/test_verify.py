@@ -12,7 +12,12 @@ from ansible_collections.local_llm.fleet.plugins.plugin_utils import verify
 from ansible_collections.local_llm.fleet.plugins.plugin_utils.role_settings import settings
 
 SETTINGS = {
-    **settings(["site", "stack_verify"], {}, str, {"llm_stack": ["llm_stack_services"], "ollama_native": ["ollama_native_home"]}),
+    **settings(
+        ["site", "stack_verify"],
+        {},
+        str,
+        {"llm_stack": ["llm_stack_services"], "ollama_native": ["ollama_native_home"], "litellm_native": ["litellm_native_dir"]},
+    ),
     "stack_verify_gateway_url": "http://127.0.0.1:4444/v1",
     "stack_verify_engine_url": "http://127.0.0.1:11434",
 }
