@@ -25,7 +25,6 @@ import yaml
 TOP = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(TOP / "collections"))
 
-from ansible_collections.local_llm.fleet.plugins.filter.model_plan import model_plan
 from ansible_collections.local_llm.fleet.plugins.filter.plan_text import models_text
 from ansible_collections.local_llm.fleet.plugins.module_utils import env_file
 from ansible_collections.local_llm.fleet.plugins.module_utils.host import Host
@@ -33,6 +32,7 @@ from ansible_collections.local_llm.fleet.plugins.module_utils.ollama_client impo
 from ansible_collections.local_llm.fleet.plugins.modules import gpu_info, nvidia_driver_info
 from ansible_collections.local_llm.fleet.plugins.plugin_utils import docker_engine, gateway, verify_gpu
 from ansible_collections.local_llm.fleet.plugins.plugin_utils.engine_gpu import engine_gpu
+from ansible_collections.local_llm.fleet.plugins.plugin_utils.model_plan import model_plan
 from ansible_collections.local_llm.fleet.plugins.plugin_utils.nvidia_driver import nvidia_driver_plan
 
 PLAN = yaml.safe_load((TOP / "roles/model_plan/vars/main.yml").read_text())

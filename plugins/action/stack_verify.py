@@ -9,8 +9,7 @@ import time
 import typing as t
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.local_llm.fleet.plugins.filter.plan_parse import plan_parse
-from ansible_collections.local_llm.fleet.plugins.plugin_utils import verify
+from ansible_collections.local_llm.fleet.plugins.plugin_utils import model_plan, verify
 from ansible_collections.local_llm.fleet.plugins.plugin_utils.role_settings import SettingsError, settings
 
 SCHEMA = 1
@@ -54,7 +53,7 @@ class ActionModule(ActionBase):
         stack = verify.Stack(
             settings=found,
             reading=reading,
-            plan=args["plan"] or plan_parse((reading.get("contents") or {}).get("plan.json") or "") or None,
+            plan=args["plan"] or model_plan.parse((reading.get("contents") or {}).get("plan.json") or "") or None,
             is_mac=is_mac,
             given_services=args["services"],
             given_shared=args["shared"],

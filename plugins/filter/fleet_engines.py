@@ -62,41 +62,11 @@ _value:
 
 import typing as t
 
-from ansible_collections.local_llm.fleet.plugins.module_utils.ollama_client import ModelName
-
-FIELDS = ("name", "route", "mode", "context", "placement", "preload")
-
-
-def is_entry(entry: t.Any) -> bool:
-    """Whether something is what this filter has made of a host."""
-    return isinstance(entry, dict) and isinstance(entry.get("models"), list) and all(isinstance(one, dict) for one in entry["models"])
-
-
-def fleet_engines(
-    addresses: dict, plans: dict | None = None, remembered: t.Any = None, answers: dict | None = None, assume: bool = False
-) -> dict[str, dict]:
-    """The filter. See this file's DOCUMENTATION for the arguments and the rules."""
-    found = {}
-    for host in sorted(addresses):
-        plan = (plans or {}).get(host) or {}
-        before = remembered.get(host) if isinstance(remembered, dict) and is_entry(remembered.get(host)) else None
-        answer = (answers or {}).get(host) or {}
-        models = [{key: model[key] for key in FIELDS if model.get(key) is not None} for model in plan.get("models") or []]
-        if answer.get("models") is None:
-            # Unknown is not the same as nothing: what it held before is what it will hold when it is back.
-            models = before["models"] if before else models if assume else []
-        else:
-            held = {ModelName.key_of(name) for name in answer["models"]}
-            known = models if plan else (before["models"] if before else [])
-            models = [model for model in known if ModelName.parse(model["name"]).key in held]
-        has_gpu = (plan.get("budget") or {}).get("kind", "cpu") != "cpu" if plan else bool(before and before.get("has_gpu"))
-        if models or plan or before:
-            found[str(host)] = {"api_base": addresses[host], "has_gpu": has_gpu, "models": models}
-    return found
+from ansible_collections.local_llm.fleet.plugins.plugin_utils import fleet
 
 
 class FilterModule:
     """The filter of this file."""
 
     def filters(self) -> dict[str, t.Callable]:
-        return {"fleet_engines": fleet_engines}
+        return {"fleet_engines": fleet.engines}

@@ -174,33 +174,14 @@ _value:
       sample: []
 """
 
-import hashlib
-import os
 import typing as t
 
 from ansible_collections.local_llm.fleet.plugins.plugin_utils import gateway
 
 
-def control_files(providers: t.Any) -> dict[str, gateway.ControlFile]:
-    """Return what there is on the control node of the files that providers name, by the path as it was given."""
-    found: dict[str, gateway.ControlFile] = {}
-    for provider in providers.values() if isinstance(providers, dict) else ():
-        files = provider.get("files") if isinstance(provider, dict) else None
-        for path in files.values() if isinstance(files, dict) else ():
-            if isinstance(path, str) and path:
-                # A relative path begins where the playbook is started, which Ansible may have left since.
-                where = os.path.join(os.environ.get("PWD") or os.getcwd(), os.path.expanduser(path))
-                try:
-                    with open(where, "rb") as stream:
-                        found[path] = {"path": where, "sha256": hashlib.sha256(stream.read()).hexdigest()}
-                except OSError:
-                    found[path] = {"path": where, "sha256": ""}
-    return found
-
-
 def gateway_config(models: list, providers: dict | None = None, **settings: t.Any) -> gateway.Decision:
     """The filter. See this file's DOCUMENTATION for the arguments and the rules."""
-    return gateway.decide(models, providers=providers, found=control_files(providers), **settings)
+    return gateway.decide(models, providers=providers, found=gateway.control_files(providers), **settings)
 
 
 class FilterModule:

@@ -50,33 +50,11 @@ _value:
 
 import typing as t
 
-from ansible_collections.local_llm.fleet.plugins.filter.model_plan import PlanError, check_catalog, check_tiers, check_wishes, find_tier
-
-
-def model_plan_problems(wishes: dict, catalog: dict, tiers: dict) -> list[str]:
-    """The filter. See this file's DOCUMENTATION."""
-    problems = []
-    try:
-        check_catalog(catalog)
-        check_tiers(tiers, catalog)
-    except PlanError as error:
-        return [str(error)]
-    try:
-        check_wishes(wishes, catalog)
-    except PlanError as error:
-        problems.append(str(error))
-    for name in ("tier", "tier_minimum"):
-        told = wishes.get(name)
-        if isinstance(told, str) and told not in ("", "auto"):
-            try:
-                find_tier(told, tiers, "model_plan_" + name)
-            except PlanError as error:
-                problems.append(str(error))
-    return problems
+from ansible_collections.local_llm.fleet.plugins.plugin_utils import model_plan
 
 
 class FilterModule:
     """The filter of this file."""
 
     def filters(self) -> dict[str, t.Callable]:
-        return {"model_plan_problems": model_plan_problems}
+        return {"model_plan_problems": model_plan.setting_problems}

@@ -40,28 +40,13 @@ _value:
   type: dict
 """
 
-import json
 import typing as t
 
-from ansible_collections.local_llm.fleet.plugins.filter.model_plan import SCHEMA
-
-MODEL_FIELDS = ("name", "route", "mode", "placement", "resident", "context", "bytes")
-
-
-def plan_parse(text: str) -> dict[str, t.Any]:
-    """The filter. A text that is none of this version's plans, or only a part of one, is an empty dict."""
-    try:
-        plan = json.loads(text)
-    except (ValueError, RecursionError):
-        return {}
-    if not isinstance(plan, dict) or plan.get("schema") != SCHEMA or plan.get("status") != "final":
-        return {}
-    whole = all(isinstance(plan.get(key), kind) for key, kind in (("budget", dict), ("engine", dict), ("models", list)))
-    return plan if whole and all(isinstance(model, dict) and set(MODEL_FIELDS) <= set(model) for model in plan["models"]) else {}
+from ansible_collections.local_llm.fleet.plugins.plugin_utils import model_plan
 
 
 class FilterModule:
-    """The filters of this file."""
+    """The filter of this file."""
 
     def filters(self) -> dict[str, t.Callable]:
-        return {"plan_parse": plan_parse}
+        return {"plan_parse": model_plan.parse}

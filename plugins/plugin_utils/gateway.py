@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import copy
+import hashlib
+import os
 import re
 import typing as t
 import urllib.parse
@@ -235,6 +237,23 @@ class Decision(t.TypedDict):
     notes: list[str]  #: one line for each setting that has no effect here
     comments: str  #: the notes as comment lines for the head of the configuration, each with its end
     problems: list[str]  #: one line for each mistake, with the variable to set
+
+
+def control_files(providers: t.Any) -> dict[str, ControlFile]:
+    """Return what there is on the control node of the files that providers name, by the path as it was given."""
+    found: dict[str, ControlFile] = {}
+    for provider in providers.values() if isinstance(providers, dict) else ():
+        files = provider.get("files") if isinstance(provider, dict) else None
+        for path in files.values() if isinstance(files, dict) else ():
+            if isinstance(path, str) and path:
+                # A relative path begins where the playbook is started, which Ansible may have left since.
+                where = os.path.join(os.environ.get("PWD") or os.getcwd(), os.path.expanduser(path))
+                try:
+                    with open(where, "rb") as stream:
+                        found[path] = {"path": where, "sha256": hashlib.sha256(stream.read()).hexdigest()}
+                except OSError:
+                    found[path] = {"path": where, "sha256": ""}
+    return found
 
 
 def is_address(url: str) -> bool:

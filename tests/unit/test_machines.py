@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.local_llm.fleet.plugins.filter.model_plan import model_plan
-from ansible_collections.local_llm.fleet.plugins.filter.plan_parse import plan_parse
 from ansible_collections.local_llm.fleet.plugins.filter.plan_text import models_text, skipped_text
 from ansible_collections.local_llm.fleet.plugins.module_utils.host import Host
 from ansible_collections.local_llm.fleet.plugins.modules.gpu_info import read
+from ansible_collections.local_llm.fleet.plugins.plugin_utils.model_plan import model_plan
+from ansible_collections.local_llm.fleet.plugins.plugin_utils.model_plan import parse as plan_parse
 
 COLLECTION = Path(__file__).resolve().parents[2]
 DATA = yaml.safe_load((COLLECTION / "roles/model_plan/vars/main.yml").read_text())

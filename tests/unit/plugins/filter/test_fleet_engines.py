@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.local_llm.fleet.plugins.filter.fleet_engines import fleet_engines
+from ansible_collections.local_llm.fleet.plugins.plugin_utils.fleet import engines as fleet_engines
 
 ADDRESSES = {"b": "http://192.0.2.2:11434", "a": "http://192.0.2.1:11434"}
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import yaml
 from ansible_collections.local_llm.fleet.plugins.filter import gateway_config as door
-from ansible_collections.local_llm.fleet.plugins.filter.model_plan_problems import model_plan_problems
 from ansible_collections.local_llm.fleet.plugins.filter.verify_table import verify_table
 from ansible_collections.local_llm.fleet.plugins.plugin_utils import gateway
+from ansible_collections.local_llm.fleet.plugins.plugin_utils.model_plan import setting_problems as model_plan_problems
 
 gateway_config = door.FilterModule().filters()["gateway_config"]
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible_collections.local_llm.fleet.plugins.filter import plan_text
-from ansible_collections.local_llm.fleet.plugins.filter.model_plan import (
+from ansible_collections.local_llm.fleet.plugins.filter.plan_table import plan_table
+from ansible_collections.local_llm.fleet.plugins.plugin_utils.model_plan import (
     CACHE_TYPES,
     ROCM_TARGETS,
     WISHES,
@@ -22,8 +23,7 @@ from ansible_collections.local_llm.fleet.plugins.filter.model_plan import (
     room_beside,
     spared,
 )
-from ansible_collections.local_llm.fleet.plugins.filter.plan_parse import plan_parse
-from ansible_collections.local_llm.fleet.plugins.filter.plan_table import plan_table
+from ansible_collections.local_llm.fleet.plugins.plugin_utils.model_plan import parse as plan_parse
 from hypothesis import given
 from hypothesis import strategies as st
 
