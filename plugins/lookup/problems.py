@@ -18,12 +18,11 @@ description:
 options:
   _terms:
     description:
-      - What is looked at - V(site_ollama) (who may ask an engine), V(secrets) (secrets that were given), V(stack) (the role llm_stack, with
-        what was read of the host), V(addresses) (the addresses that the stack listens on), V(ollama_native), V(litellm_native)
-        (those roles, with what was read of the host).
+      - What is looked at - V(site_ollama) (who may ask an engine), V(secrets) (secrets that were given),
+        V(ollama_native), V(litellm_native) (those roles, with what was read of the host).
     type: list
     elements: str
-    choices: [site_ollama, secrets, stack, addresses, ollama_native, litellm_native]
+    choices: [site_ollama, secrets, ollama_native, litellm_native]
     required: true
 """
 
@@ -32,7 +31,7 @@ EXAMPLES = r"""
   ansible.builtin.fail:
     msg: "{{ problems | join('; ') }}"
   vars:
-    problems: "{{ query('local_llm.fleet.problems', 'stack') }}"
+    problems: "{{ query('local_llm.fleet.problems', 'ollama_native') }}"
   when: problems | length > 0
 """
 

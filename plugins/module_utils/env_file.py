@@ -9,6 +9,7 @@ The rules are those of the package dotenv of compose-go, which are neither a she
 
 from __future__ import annotations
 
+import hashlib
 import re
 import typing as t
 import unicodedata
@@ -28,6 +29,9 @@ OPERATOR = re.compile(r":?[-+?]")
 # What needs no quotes in such a file, nor in an address.
 PLAIN = re.compile(r"[A-Za-z0-9_.:/+=@~-]*")
 KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+
+
+ROUNDS = 10000  # of PBKDF2; some milliseconds for each value
 
 
 class Refused(ValueError):
@@ -221,6 +225,14 @@ def parse(text: str) -> dict[str, t.Any]:
             if statement.expanded:
                 expanded.add(statement.name)
     return {"values": values, "unread_lines": unread, "expanded": sorted(expanded)}
+
+
+def digest(value: str, salt: str) -> str:
+    """Return what tells whether two values are the same without telling either: PBKDF2 with SHA-256, in hexadecimal digits.
+
+    :arg salt: a text that is used once.
+    """
+    return hashlib.pbkdf2_hmac("sha256", value.encode(), salt.encode(), ROUNDS).hex()
 
 
 def read(path: str) -> dict[str, t.Any] | None:

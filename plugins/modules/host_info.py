@@ -85,8 +85,19 @@ options:
       - Names of files in O(project_dir) whose text is returned. None of them holds a secret.
     type: list
     elements: str
-    choices: [compose.yml, config.yml, plan.json]
+    choices: [compose.yml, config.yml, plan.json, engines.json]
     default: []
+  environment:
+    description:
+      - Digests of values that variables of the environment file are compared with, by name - PBKDF2 with SHA-256 and 10000 rounds over
+        the value, with O(environment_salt), in hexadecimal digits. So neither value is told.
+    type: dict
+    default: {}
+  environment_salt:
+    description:
+      - What O(environment) was salted with. Use each once.
+    type: str
+    default: ""
   sources:
     description:
       - Addresses (HTTP or HTTPS) that must be reached. All are tried at the same time.
@@ -369,6 +380,14 @@ paths:
       description: All MiB.
       type: int
       sample: 102400
+    mode:
+      description: Its permissions; empty where it does not exist.
+      type: str
+      sample: "0755"
+    owner:
+      description: Its owner's name; empty where it does not exist.
+      type: str
+      sample: root
 sources:
   description: The O(sources), and those of the packages.
   returned: when V(stack) is one of the O(sections)
@@ -513,10 +532,10 @@ containers:
       type: list
       elements: str
       sample: ["127.0.0.1:4444"]
-    config_hash:
-      description: Compose's checksum of what it was made from; empty when it is no service.
+    definition:
+      description: The label C(local-llm.definition), a checksum of all that the service was made of; empty without one.
       type: str
-      sample: 3103e5e96373a5f9d31c297d97d8c65e09c177c08f45c0ed634511f69d11edcb
+      sample: 3b64db95cb55c763391c707108489ae18b4112d783300de38e033b4c98c3deaf
     current:
       description: Whether it was made from the project as its file and its environment file describe it now, by Compose's own checksum.
       type: bool
@@ -556,6 +575,16 @@ environment:
       type: list
       elements: str
       sample: [LITELLM_MASTER_KEY, LITELLM_SALT_KEY, POSTGRES_PASSWORD]
+    same:
+      description: The variables of O(environment) that have that value.
+      type: list
+      elements: str
+      sample: []
+    mounted:
+      description: The variables that name a provider's file, by the path at which Compose mounts it.
+      type: list
+      elements: str
+      sample: []
     unread_lines:
       description: The numbers of the lines for which Compose refuses the file.
       type: list
@@ -566,6 +595,12 @@ environment:
       type: list
       elements: str
       sample: []
+environment_in_containers:
+  description: The secrets that the project's containers run with, by the names of the environment file.
+  returned: when V(stack) is one of the O(sections)
+  type: list
+  elements: str
+  sample: [LITELLM_MASTER_KEY, LITELLM_SALT_KEY, POSTGRES_PASSWORD]
 firewall:
   description:
     - Whether the project's firewall rules are as they should be. V(none) where it has none, or where others than root could have
@@ -582,7 +617,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.local_llm.fleet.plugins.module_utils.host import Host, docker, stack, system
 
-READABLE = ("compose.yml", "config.yml", "plan.json")  # files of the project that hold no secret
+READABLE = ("compose.yml", "config.yml", "plan.json", "engines.json")  # files of the project that hold no secret
 
 
 def read(params: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -616,6 +651,8 @@ def main() -> None:
             "packages": {"type": "list", "elements": "str", "default": []},
             "paths": {"type": "list", "elements": "str", "default": []},
             "contents": {"type": "list", "elements": "str", "choices": list(READABLE), "default": []},
+            "environment": {"type": "dict", "default": {}},
+            "environment_salt": {"type": "str", "default": ""},
             "sources": {"type": "list", "elements": "str", "default": []},
             "package_sources": {"type": "bool", "default": False},
             "proxy": {"type": "str", "no_log": True},

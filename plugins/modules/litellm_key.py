@@ -22,9 +22,12 @@ options:
     default: http://127.0.0.1:4444
   master_key:
     description:
-      - The gateway's master key.
+      - The gateway's master key. Without it it is C(LITELLM_MASTER_KEY) of O(env_file).
     type: str
-    required: true
+  env_file:
+    description:
+      - Environment file on the host with the keys, so that no task has to be handed them.
+    type: path
   keys:
     description:
       - The keys.
@@ -41,7 +44,10 @@ options:
         description:
           - The key itself. It begins with C(sk-).
         type: str
-        required: true
+      variable:
+        description:
+          - The variable of O(env_file) that has the key.
+        type: str
       state:
         description:
           - Whether the key is to exist.
@@ -102,6 +108,11 @@ EXAMPLES = r"""
       - {alias: continue, key: "{{ vault_continue_key }}", models: [gpt-oss-20b, bge-m3], rpm_limit: 60}
       - {alias: old-editor, key: "{{ vault_old_key }}", state: absent}
   no_log: true
+
+- name: Give the editor the key that the host keeps for it
+  local_llm.fleet.litellm_key:
+    env_file: /opt/local_llm/.env
+    keys: [{alias: continue, variable: CLIENT_KEY_CONTINUE, models: [gpt-oss-20b]}]
 """
 
 RETURN = r"""
@@ -130,7 +141,9 @@ import urllib.parse
 import urllib.request
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.local_llm.fleet.plugins.module_utils import env_file
 
+MASTER_KEY = "LITELLM_MASTER_KEY"
 # What can be told of a key, by the names that the gateway has for it.
 FIELDS = ("models", "max_budget", "budget_duration", "rpm_limit", "tpm_limit", "max_parallel_requests")
 
@@ -227,7 +240,8 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "url": {"type": "str", "default": "http://127.0.0.1:4444"},
-            "master_key": {"type": "str", "required": True, "no_log": True},
+            "master_key": {"type": "str", "no_log": True},
+            "env_file": {"type": "path"},
             "keys": {
                 "type": "list",
                 "elements": "dict",
@@ -235,7 +249,8 @@ def main() -> None:
                 "no_log": False,
                 "options": {
                     "alias": {"type": "str", "required": True},
-                    "key": {"type": "str", "required": True, "no_log": True},
+                    "key": {"type": "str", "no_log": True},
+                    "variable": {"type": "str"},
                     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
                     "models": {"type": "list", "elements": "str", "default": []},
                     "max_budget": {"type": "float"},
@@ -244,15 +259,22 @@ def main() -> None:
                     "tpm_limit": {"type": "int"},
                     "max_parallel_requests": {"type": "int"},
                 },
+                "required_one_of": [("key", "variable")],
             },
             "timeout": {"type": "int", "default": 30},
         },
+        required_one_of=[("master_key", "env_file")],
         supports_check_mode=True,
     )
+    known = ((env_file.read(module.params["env_file"]) or {}).get("values") or {}) if module.params["env_file"] else {}
+    master_key = module.params["master_key"] or known.get(MASTER_KEY)
+    if not master_key:
+        module.fail_json(msg="%s has no %s" % (module.params["env_file"], MASTER_KEY))
     for entry in module.params["keys"]:
+        entry["key"] = entry["key"] or known.get(entry["variable"]) or ""
         if not re.match(r"^sk-[A-Za-z0-9_-]{16,}$", entry["key"]):
             module.fail_json(msg="the key of %s must begin with sk- and have at least 16 letters or digits" % entry["alias"])
-    gateway = Gateway(module.params["url"], module.params["master_key"], module.params["timeout"])
+    gateway = Gateway(module.params["url"], master_key, module.params["timeout"])
     done, before, after = [], {}, {}
     try:
         for entry in module.params["keys"]:

@@ -24,7 +24,6 @@ from .stack_problems import (
     secrets,
     site_ollama,
     truth,
-    words,
 )
 from .versions import newer
 
@@ -39,7 +38,7 @@ def ollama(variables: Variables) -> list[str]:
 
     :arg variables: the settings ``site_*`` and ``ollama_native_*``, ``ansible_facts``, and what the role derives: ``_ollama_native_facts``
         (what was read, text by name), ``_ollama_native_archive``, ``_ollama_native_checksum``, ``_ollama_native_is_current``,
-        ``_ollama_native_user``, ``_ollama_native_home``; ``_llm_stack_running`` (services that run in containers) where it is known.
+        ``_ollama_native_user``, ``_ollama_native_home``.
     """
     read = {name: str(text).strip() for name, text in variables["_ollama_native_facts"].items()}
     mac, found = is_mac(variables), []
@@ -65,11 +64,6 @@ def ollama(variables: Variables) -> list[str]:
     bind, there = str(variables["site_ollama_bind"]), read.get("addresses", "").split()
     if there and ADDRESS.match(bind) and not bind.startswith(LOOPBACK) and bind not in [EVERYWHERE, *there]:
         found.append("site_ollama_bind: the host has no address %s; set one of %s or 0.0.0.0" % (bind, ", ".join(there)))
-    if "ollama" in words(variables.get("_llm_stack_running", [])):
-        found.append(
-            "site_engine: the engine of this host runs in a container; run playbooks/uninstall.yml for it first (models and database stay),"
-            " or set container"
-        )
     return found + site_ollama(variables)
 
 

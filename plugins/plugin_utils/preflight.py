@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import typing as t
 
+from . import services
 from .stack_problems import Variables, first, is_mac, number, truth, words
 
 SYSTEMS = ("Linux", "Darwin")
@@ -77,9 +78,9 @@ def certificate(name: str, text: str | None) -> list[str]:
 def host(variables: Variables) -> list[str]:
     """Return what the host lacks.
 
-    :arg variables: ``ansible_facts``, ``__llm_stack_host`` (what ``host_info`` returned), ``site_engine``, ``preflight_memory_floor_mib``.
+    :arg variables: ``ansible_facts``, ``reading`` (what ``host_info`` returned), ``site_engine``, ``preflight_memory_floor_mib``.
     """
-    reading, facts = variables["__llm_stack_host"], variables["ansible_facts"]
+    reading, facts = variables["reading"], variables["ansible_facts"]
     system, machine = facts.get("system"), facts.get("architecture")
     memory, floor = reading["memory_mib"], number(variables["preflight_memory_floor_mib"])
     found = []
@@ -97,6 +98,20 @@ def host(variables: Variables) -> list[str]:
     if memory is not None and memory < floor:
         found.append("the host has %d MiB of memory, and preflight_memory_floor_mib asks for %d" % (memory, floor))
     return found
+
+
+def native_engine(variables: Variables, running: t.Iterable[str]) -> list[str]:
+    """Return what keeps an engine from running without a container.
+
+    :arg variables: ``_site_engine_native``.
+    :arg running: the services that run in containers.
+    """
+    if not truth(variables["_site_engine_native"]) or "ollama" not in running:
+        return []
+    return [
+        "site_engine: the engine of this host runs in a container; run playbooks/uninstall.yml for it first (models and database stay),"
+        " or set container"
+    ]
 
 
 def disk_and_clock(variables: Variables, reached: Variables) -> list[str]:
@@ -121,22 +136,18 @@ def disk_and_clock(variables: Variables, reached: Variables) -> list[str]:
 def images(variables: Variables) -> dict[str, str]:
     """Return the images of the services that run in containers, without the name of Docker Hub, by the variable that names each.
 
-    :arg variables: ``_llm_stack_has``, ``llm_stack_*_image``, and ``_llm_stack_gpu``, whose image is the one for the GPUs of the plan.
+    :arg variables: ``has``, ``llm_stack_*_image``, and ``gpu``, whose image is the one for the GPUs of the plan.
     """
-    names = {service: variables["llm_stack_%s_image" % service] for service in ("db", "redis", "litellm")}
-    names = {"ollama": variables["_llm_stack_gpu"]["image"], **names}
-    return {
-        "llm_stack_%s_image" % service: re.sub(r"\Adocker[.]io/", "", image)
-        for service, image in names.items()
-        if variables["_llm_stack_has"][service]
-    }
+    names = [name for name, runs in variables["has"].items() if runs]
+    known = services.images(variables, names, variables["gpu"]["image"])
+    return {setting: re.sub(r"\Adocker[.]io/", "", image) for setting, image in known.items()}
 
 
 def sources(variables: Variables) -> dict[str, str]:
     """Return the addresses that the host will fetch from, and for each the variables to look at where it does not answer.
 
     :arg variables: those of :func:`images`, ``site_*``, ``_site_engine_native``, ``_site_gateway_native``, ``llm_stack_services``,
-        ``_llm_stack_complete`` (whether the stack runs already), ``__llm_stack_host``, ``__docker_engine_plan`` and
+        ``is_complete`` (whether the stack runs already), ``reading``, ``__docker_engine_plan`` and
         ``docker_engine_repository`` where Docker is to be installed, ``ollama_native_url`` or ``litellm_native_*`` where those are native.
     """
     has_ollama = "ollama" in words(variables["llm_stack_services"])
@@ -160,14 +171,14 @@ def sources(variables: Variables) -> dict[str, str]:
         add("%s://%s/v2/" % (scheme, variables["site_model_mirror"] or OLLAMA), "site_model_mirror")
         if not variables["site_model_mirror"]:
             add(OLLAMA_DATA, "site_model_mirror")
-    if has_ollama and truth(variables["_site_engine_native"]) and not truth(variables["_llm_stack_complete"]):
+    if has_ollama and truth(variables["_site_engine_native"]) and not truth(variables["is_complete"]):
         add(variables["ollama_native_url"] + "/", "ollama_native_url")
     native_gateway = truth(variables["_site_gateway_native"]) and "litellm" in words(variables["llm_stack_services"])
     if native_gateway and not truth(variables["_litellm_native_installed"]):
         index = re.sub("//[^/@]*@", "//", str(variables["litellm_native_index_url"] or PYPI))
         add(index.rstrip("/") + "/", "litellm_native_index_url")
     docker = variables.get("__docker_engine_plan") or {}
-    if variables["__llm_stack_host"]["docker"] is None and docker.get("source") == "docker":
+    if variables["reading"]["docker"] is None and docker.get("source") == "docker":
         add(variables["docker_engine_repository"] + "/", "docker_engine_repository")
     return {address: " and ".join(names) for address, names in found.items()}
 
@@ -189,10 +200,10 @@ def unreachable(tried: t.Iterable[Variables], known: t.Mapping[str, str]) -> lis
 def is_to_be_tried(variables: Variables) -> bool:
     """Whether the addresses are tried in this run.
 
-    :arg variables: ``preflight_reach`` (``auto``, ``always``, ``never``), ``_llm_stack_complete``, ``ansible_facts``.
+    :arg variables: ``preflight_reach`` (``auto``, ``always``, ``never``), ``is_complete``, ``ansible_facts``.
     """
     reach = variables["preflight_reach"]
-    wanted = reach == "always" or (reach == "auto" and not truth(variables["_llm_stack_complete"]))
+    wanted = reach == "always" or (reach == "auto" and not truth(variables["is_complete"]))
     return wanted and variables["ansible_facts"].get("system") in SYSTEMS
 
 

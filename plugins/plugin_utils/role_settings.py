@@ -21,6 +21,21 @@ def plain(value: t.Any) -> t.Any:
     return value if value is None or isinstance(value, (str, int, float, list, tuple, Mapping)) else str(value)
 
 
+def deep_plain(value: t.Any) -> t.Any:
+    """Return a value that is made of Python's own types alone. Ansible marks texts, lists and mappings by types of its own, which no
+    library can write as YAML."""
+    if isinstance(value, Mapping):
+        return {deep_plain(key): deep_plain(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [deep_plain(one) for one in value]
+    if value is None or isinstance(value, bool):
+        return value
+    for kind in (int, float):
+        if isinstance(value, kind):
+            return kind(value)
+    return str.__str__(value) if isinstance(value, str) else str(value)
+
+
 class Templated(Mapping[str, t.Any]):
     """A host's variables, whose templates are replaced when they are asked for, each once.
 
@@ -87,4 +102,4 @@ def settings(
     validated = ArgumentSpecValidator(specs).validate(values)
     if validated.error_messages:
         raise SettingsError("\n".join(validated.error_messages))
-    return dict(validated.validated_parameters)
+    return {name: deep_plain(value) for name, value in validated.validated_parameters.items()}

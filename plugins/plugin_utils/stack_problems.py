@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 import typing as t
 
+from .services import SERVICES
 from .versions import newer
 
 Variables = t.Mapping[str, t.Any]
@@ -22,7 +23,6 @@ NETWORK = re.compile(r"%s([.]%s){3}(/(3[0-2]|[12]?[0-9]))?\Z" % (OCTET, OCTET))
 ANY_ADDRESS = re.compile(r"([0-9]{1,3}([.][0-9]{1,3}){3}|[0-9a-fA-F]*:[0-9a-fA-F:.]*)\Z")
 LOOPBACK = "127."
 EVERYWHERE = "0.0.0.0"  # noqa: S104 (compared with, never bound to)
-SERVICES = ("ollama", "db", "redis", "litellm")
 VALIDATES_SINCE = "1.104"  # the first LiteLLM that knows --validate_config
 MEMORY = re.compile(r"[1-9][0-9]*[kmgKMG]\Z")
 #: What a secret may look like, by the variable that gives it.
@@ -113,10 +113,10 @@ def secrets(variables: Variables) -> list[str]:
 class Stack:
     """The problems of one host's Compose stack.
 
-    :arg variables: the settings ``site_*`` and ``llm_stack_*``, and of what the role derives and reads: ``__llm_stack_host`` (what
-        ``host_info`` returned), ``_llm_stack_has``, ``_llm_stack_uses``, ``_llm_stack_gpu``, ``_llm_stack_gateway``, ``_llm_stack_env``,
-        ``_llm_stack_env_path``, ``_llm_stack_given_otherwise``, ``_llm_stack_shared``, ``_llm_stack_secret_names``,
-        ``_llm_stack_engines``, ``_llm_stack_silent``, ``_llm_stack_models_dir``, ``_llm_stack_models_mib``, ``groups``, ``hostvars``.
+    :arg variables: the settings ``site_*`` and ``llm_stack_*`` as they are written, ``groups``, ``hostvars``, and what
+        ``stack_inputs.Inputs.problems`` derives: ``reading`` (what ``host_info`` returned), ``has``, ``uses``, ``gpu``, ``gateway``,
+        ``env_names``, ``env_path``, ``given_otherwise``, ``demanded``, ``shared``, ``secret_names``, ``engines``, ``asked``, ``silent``,
+        ``models_dir``, ``models_mib``, ``is_blind``, ``primary_read``.
     """
 
     def __init__(self, variables: Variables) -> None:
@@ -124,18 +124,18 @@ class Stack:
         self.given = variables["llm_stack_services"]
         #: All services of the host, and those that run in containers.
         self.services = words(self.given)
-        self.has: t.Mapping[str, bool] = variables["_llm_stack_has"]
-        self.reading: Variables = variables["__llm_stack_host"]
+        self.has: t.Mapping[str, bool] = variables["has"]
+        self.reading: Variables = variables["reading"]
         self.is_mac = is_mac(variables)
 
     def all(self) -> list[str]:
         """Return all problems, in the order in which they are told."""
         variables, found = self.variables, []
         found += self.of_services() + self.of_engines() + self.of_macos() + self.of_sharing() + self.of_addresses() + self.of_ports()
-        found += list(variables["_llm_stack_gpu"]["problems"])
+        found += list(variables["gpu"]["problems"])
         found += self.of_models_dir() + self.of_memory() + self.of_clients() + self.of_versions()
         found += self.of_given_secrets() + self.of_environment() + self.of_host() + secrets(variables) + site_ollama(variables)
-        return found + (list(variables["_llm_stack_gateway"]["problems"]) if self.has["litellm"] else [])
+        return found + (list(variables["gateway"]["problems"]) if self.has["litellm"] else [])
 
     def has_routes(self) -> bool:
         """Whether anything but other hosts' engines gives the gateway a route."""
@@ -171,7 +171,7 @@ class Stack:
         others = [one for one in words(engines) if one != variables["inventory_hostname"]]
         unknown = [one for one in words(engines) if one not in variables["groups"]["all"]]
         bind, found = variables["site_ollama_bind"], []
-        if self.has["litellm"] and (others or self.is_second) and truth(variables["_llm_stack_is_blind"]):
+        if self.has["litellm"] and (others or self.is_second) and truth(variables["is_blind"]):
             found.append(
                 "llm_stack_engines, llm_stack_primary: this run works on the host that it runs on alone, as ansible-pull does, and would"
                 " take its files for those of others; run a gateway from a control node"
@@ -181,7 +181,7 @@ class Stack:
         elif unknown:
             found.append("llm_stack_engines: the inventory has no %s; name its hosts" % ", ".join(unknown))
         elif self.is_without_models():
-            silent = ", ".join(variables["_llm_stack_silent"])
+            silent = ", ".join(variables["silent"])
             why = " (%s did not answer: run site.yml for them first, and set site_ollama_bind and site_ollama_allow there)" % silent
             found.append(
                 "llm_stack_engines: none of %s holds a model that its plan names" % ", ".join(words(engines))
@@ -197,9 +197,9 @@ class Stack:
 
     def is_without_models(self) -> bool:
         """Whether the gateway has engines of other hosts alone, and none of them holds a model. Known once they were asked."""
-        if not self.has["litellm"] or self.has_routes() or "__llm_stack_engine_answers" not in self.variables:
+        if not self.has["litellm"] or self.has_routes() or not self.variables["asked"]:
             return False
-        return not any(engine["models"] for engine in self.variables["_llm_stack_engines"].values())
+        return not any(engine["models"] for engine in self.variables["engines"].values())
 
     def of_macos(self) -> list[str]:
         """Judge what Docker on macOS cannot do."""
@@ -234,8 +234,8 @@ class Stack:
         address, lets_in = str(variables["site_address"]), words(allow)
         is_known = allow is not None and ADDRESS.match(address)
         kept_out = is_known and address not in lets_in and not any("/" in one for one in lets_in)
-        read = not truth(variables["ansible_check_mode"]) and "__llm_stack_primary_env" in variables
-        missing = set(variables["_llm_stack_secret_names"]) - set(variables["_llm_stack_shared"]) - {"LITELLM_SALT_KEY"} if read else ()
+        read = not truth(variables["ansible_check_mode"]) and truth(variables["primary_read"])
+        missing = set(variables["secret_names"]) - set(variables["shared"]) - {"LITELLM_SALT_KEY"} if read else ()
         return first(
             "llm_stack_services: this gateway uses the database and the Redis of %s; set [litellm], or take llm_stack_primary out" % primary
             if self.has["db"] or self.has["redis"]
@@ -283,12 +283,12 @@ class Stack:
     def of_models_dir(self) -> list[str]:
         """Judge the folder that the models are to be kept in."""
         variables = self.variables
-        folder, need = str(variables["llm_stack_models_dir"] or ""), number(variables["_llm_stack_models_mib"])
+        folder, need = str(variables["llm_stack_models_dir"] or ""), number(variables["models_mib"])
         if not folder:
             return []
         if not folder.startswith("/"):
             return ["llm_stack_models_dir: %s is no absolute path; set one" % folder]
-        path = variables["_llm_stack_models_dir"]
+        path = variables["models_dir"]
         above, own = self.reading["paths"][:2]
         if not above["exists"]:
             return ["llm_stack_models_dir: there is no folder %s; mount the disk, or set another" % (path.rpartition("/")[0] or "/")]
@@ -311,14 +311,14 @@ class Stack:
         return first(
             "llm_stack_client_keys: a client is named with small letters, digits, - and _ (%s)" % ", ".join(bad) if bad else "",
             "llm_stack_client_keys: keys for clients need the database; add db to llm_stack_services"
-            if clients and not truth(self.variables["_llm_stack_uses"]["db"])
+            if clients and not truth(self.variables["uses"]["db"])
             else "",
         )
 
     def of_versions(self) -> list[str]:
         """Judge the images, as far as their tags are versions; verification asks what really runs."""
         variables, found = self.variables, []
-        match = re.search(r":([0-9]+[.][0-9]+[.][0-9]+)", variables["_llm_stack_gpu"]["image"])
+        match = re.search(r":([0-9]+[.][0-9]+[.][0-9]+)", variables["gpu"]["image"])
         if self.has["ollama"] and match and not newer(match.group(1), variables["site_ollama_floor"]):
             words = "llm_stack_ollama_image: %s is older than site_ollama_floor (%s); set a newer one"
             found.append(words % (match.group(1), variables["site_ollama_floor"]))
@@ -333,8 +333,8 @@ class Stack:
 
     def of_given_secrets(self) -> list[str]:
         """Judge secrets that were given, and are others than those of the host."""
-        variables, env = self.variables, self.variables["_llm_stack_env"]
-        otherwise = variables["_llm_stack_given_otherwise"]
+        variables, env = self.variables, self.variables["env_names"]
+        otherwise = variables["given_otherwise"]
         changed = [name for name in otherwise if name != "LITELLM_SALT_KEY"]
         found = first(
             "%s: the host has another than was given; playbooks/rotate.yml puts the given in place, or take it out of llm_stack_master_key,"
@@ -344,6 +344,12 @@ class Stack:
         )
         has_database = variables["llm_stack_db_volume"] in ((self.reading["docker"] or {}).get("volumes") or [])
         unsalted = has_database and "LITELLM_SALT_KEY" not in env and "LITELLM_MASTER_KEY" in env
+        if variables["demanded"]:
+            found.append(
+                "%s: the volume %s holds a database, and the file lacks %s; write the values it was made with there, one NAME=value a line"
+                " (no LITELLM_SALT_KEY if there was none), or give them as llm_stack_master_key, llm_stack_db_password"
+                % (variables["env_path"], variables["llm_stack_db_volume"], ", ".join(variables["demanded"]))
+            )
         return found + first(
             "llm_stack_salt_key: the host has another, which can never be changed; take it out" if "LITELLM_SALT_KEY" in otherwise else "",
             "llm_stack_salt_key: the database was filled without one, and would be unreadable with it; take it out"
@@ -353,7 +359,7 @@ class Stack:
 
     def of_environment(self) -> list[str]:
         """Judge the environment file, and what the containers have of it."""
-        path, environment = self.variables["_llm_stack_env_path"], self.reading["environment"] or {}
+        path, environment = self.variables["env_path"], self.reading["environment"] or {}
         own = [one for one in self.reading["containers"] if one["project"] == "local-llm"]
         differs = {name for one in own for name in one["environment_differs"]}
         found = []
@@ -425,6 +431,4 @@ def addresses(variables: Variables) -> list[str]:
 SUBJECTS: dict[str, t.Callable[[Variables], list[str]]] = {
     "site_ollama": site_ollama,
     "secrets": secrets,
-    "addresses": addresses,
-    "stack": lambda variables: Stack(variables).all(),
 }

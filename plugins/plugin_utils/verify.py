@@ -11,6 +11,7 @@ from functools import cached_property
 
 import yaml
 
+from .services import is_native
 from .verify_gpu import Check, gpu_checks, short
 from .versions import newer
 
@@ -197,11 +198,6 @@ class Stack:
         if self.has_engine and self.plan is None:
             return "This host has no %s/plan.json of this version yet: run site.yml for it first." % folder
         return ""
-
-
-def is_native(settings: Data, setting: str, is_mac: bool) -> bool:
-    """Whether what a setting such as ``site_engine`` places runs without a container."""
-    return bool(settings[setting] == "native" or (settings[setting] == "auto" and is_mac))
 
 
 def native_home(settings: Data, is_mac: bool) -> str:

@@ -296,18 +296,28 @@ REFUSED = {
         ["config.yml", "compose.yml"],
     ),
     "firewall": (
-        {"_llm_stack_bridge": "a-bridge-name-that-is-too-long"},
+        {"site_gateway_port": 4445},
         r"local-llm-firewall.*-> `systemctl status local-llm-firewall` on the host says what iptables refuses",
         ["compose.yml", "firewall"],
     ),
 }
 
 
+# A kernel that does not take one of the rules.
+IPTABLES = """#!/bin/sh
+case "$*" in *-A*4445*) echo 'iptables: No chain/target/match by that name.' >&2; exit 1 ;; esac
+exec /usr/sbin/iptables "$@"
+"""
+
+
 @pytest.mark.parametrize("service", REFUSED)
 def test_what_a_service_does_not_start_with_is_put_back(service):
     settings, says, files = REFUSED[service]
     before = sh(SECOND, FILES)
+    if service == "firewall":
+        sh(SECOND, "cat >/usr/local/sbin/iptables && chmod 0755 /usr/local/sbin/iptables", text=IPTABLES)
     done = run(SECOND, settings)
+    sh(SECOND, "rm -f /usr/local/sbin/iptables")
     assert done.failed
     assert re.search(says, done.message), done.message
     assert "The stack did not start with the new %s: " % ", ".join(f"{PROJECT}/{name}" for name in files) in done.message, done.message

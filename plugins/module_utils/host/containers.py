@@ -18,10 +18,12 @@ Inspected = dict[str, t.Any]  #: what ``docker inspect`` says of a container
 
 # What the project hands on from its environment file by the same name; an image may have others of the file's names of its own.
 PASSED_ON = re.compile(r"^(LITELLM_(MASTER|SALT)_KEY|POSTGRES_PASSWORD|[A-Z0-9_]+_API_KEY)$")
+SECRET = re.compile(r"^(LITELLM_(MASTER|SALT)_KEY|POSTGRES_PASSWORD|REDIS_PASSWORD)$")
 PROJECT_LABEL = "com.docker.compose.project"
 SERVICE_LABEL = "com.docker.compose.service"
 VARIABLES_LABEL = "local-llm.variables"  # further names that the project hands on, such as secrets of providers
 HASH_LABEL = "com.docker.compose.config-hash"
+DEFINITION_LABEL = "local-llm.definition"  # a checksum of all that a service was made of
 
 
 def differing(values: dict[str, str], environment: list[str], further: str = "") -> list[str]:
@@ -30,14 +32,32 @@ def differing(values: dict[str, str], environment: list[str], further: str = "")
 
     :arg further: names that the project hands on besides those of :data:`PASSED_ON`, with spaces between them.
     """
-    there = dict(line.split("=", 1) for line in environment if "=" in line)
+    there = variables(environment)
     passed_on = {name for name in values if PASSED_ON.match(name)} | set(further.split())
     differs = {name for name, value in values.items() if name in passed_on and name in there and there[name] != value}
-    password = values.get("POSTGRES_PASSWORD")
-    match = re.match(r"^[^:]+://[^:/]+:(.*)@[^@]*$", there.get("DATABASE_URL", ""))
-    if password is not None and match and match.group(1) != password:
+    password, used = values.get("POSTGRES_PASSWORD"), database_password(there)
+    if password is not None and used and used != password:
         differs.add("POSTGRES_PASSWORD")
     return sorted(differs)
+
+
+def variables(environment: list[str]) -> dict[str, str]:
+    """Return a container's environment by name."""
+    return dict(line.split("=", 1) for line in environment if "=" in line)
+
+
+def database_password(environment: dict[str, str]) -> str:
+    """Return the database's password from the address that a container has of it; empty without one."""
+    match = re.match(r"^[^:]+://[^:/]+:(.*)@[^@]*$", environment.get("DATABASE_URL", ""))
+    return match.group(1) if match else ""
+
+
+def secrets_of(environment: list[str]) -> dict[str, str]:
+    """Return the secrets of a stack that a container runs with, by the names of the environment file."""
+    there = variables(environment)
+    found = {name: value for name, value in there.items() if SECRET.match(name) and value}
+    password = database_password(there)
+    return {**({"POSTGRES_PASSWORD": password} if password else {}), **found}
 
 
 def container(inspected: Inspected, values: dict[str, str], hashes: dict[str, str]) -> dict[str, t.Any]:
@@ -57,7 +77,7 @@ def container(inspected: Inspected, values: dict[str, str], hashes: dict[str, st
         "restarts": inspected.get("RestartCount", 0),
         "oom_killed": bool(state.get("OOMKilled")),
         "published": ["%s:%d" % one for one in published(inspected)],
-        "config_hash": labels.get(HASH_LABEL, ""),
+        "definition": labels.get(DEFINITION_LABEL, ""),
         "current": hashes.get(labels.get(SERVICE_LABEL, "")) == labels.get(HASH_LABEL, ""),
         "environment_differs": differing(values, config.get("Env") or [], labels.get(VARIABLES_LABEL, "")),
     }
@@ -151,3 +171,11 @@ class Engine:
         """Return what is told of the project's containers and the named ones (see :func:`container`), by name."""
         chosen = (one for one in self.inspected if self.is_own(one) or name_of(one) in self.names)
         return sorted((container(one, values, self.hashes) for one in chosen), key=lambda one: one["name"])
+
+    def secrets(self) -> dict[str, str]:
+        """Return the secrets that the project's containers run with. Not to be returned from the host."""
+        found: dict[str, str] = {}
+        for inspected in self.inspected:
+            if self.is_own(inspected):
+                found.update(secrets_of((inspected.get("Config") or {}).get("Env") or []))
+        return found

@@ -36,7 +36,8 @@ def owner_name(number: int) -> str:
 
 
 def disk(path: str) -> dict[str, t.Any]:
-    """Measure the file system of a folder; one that does not exist yet stands for the nearest above it that does."""
+    """Measure the file system of a folder, and return its mode and owner; one that does not exist yet stands for the nearest above it
+    that does, and has neither."""
     above = path = os.path.abspath(path)
     while not os.path.isdir(above):
         above = os.path.dirname(above)
@@ -46,6 +47,7 @@ def disk(path: str) -> dict[str, t.Any]:
         "exists": above == path,
         "free_mib": found.f_bavail * found.f_frsize // 2**20,
         "total_mib": found.f_blocks * found.f_frsize // 2**20,
+        **(mode_of(path) if above == path else {"mode": "", "owner": ""}),
     }
 
 

@@ -20,6 +20,7 @@ from .packages import packages
 from .sockets import ports
 from .sources import Sources, package_sources
 
+MOUNTED = "/run/secrets/"  # where Compose mounts the files of providers
 SNAPSHOT = ".before"  # of the role llm_stack, in the project's folder
 
 
@@ -53,6 +54,12 @@ def read(host: Host, params: dict[str, t.Any]) -> dict[str, t.Any]:
         engine, tried = pool.submit(docker.read), pool.submit(sources, host, params)
         closed = pool.submit(firewall, host, project_dir)
     values = environment.pop("values") if environment else {}
+    salt, digests = params["environment_salt"], params["environment"]
+    told = {
+        "names": sorted(name for name, value in values.items() if value),
+        "same": sorted(name for name, value in digests.items() if name in values and env_file.digest(values[name], salt) == value),
+        "mounted": sorted(name for name, value in values.items() if value == MOUNTED + name),
+    }
     return {
         "user": owner_name(os.geteuid()),
         "systemd": os.path.isdir("/run/systemd/system"),
@@ -68,7 +75,8 @@ def read(host: Host, params: dict[str, t.Any]) -> dict[str, t.Any]:
         "contents": {name: host.text(os.path.join(project_dir, name)) for name in params["contents"]},
         "unfinished": os.path.isdir(os.path.join(project_dir, SNAPSHOT)),
         "project_dir": mode_of(project_dir) if os.path.isdir(project_dir) else None,
-        "environment": environment and {"names": sorted(name for name, value in values.items() if value), **environment},
+        "environment": environment and {**told, **environment},
+        "environment_in_containers": sorted(docker.secrets()),
         "firewall": closed.result(),
         "packages": packages(host, params["packages"]),
         "cdi": cdi(host),

@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import types
 
 import pytest
 from ansible.plugins.action import ActionBase
-from ansible_collections.local_llm.fleet.plugins.action import preflight, stack_verify
+from ansible_collections.local_llm.fleet.plugins.action import preflight, stack_secrets, stack_state, stack_verify
 from ansible_collections.local_llm.fleet.plugins.plugin_utils.role_settings import settings
 
 READING = {
@@ -40,9 +41,9 @@ def run(monkeypatch):
     monkeypatch.setattr(ActionBase, "run", lambda *_args: {})
     monkeypatch.setattr(stack_verify.time, "sleep", lambda seconds: None)
 
-    def run(action, variables, results, args=None):
+    def run(action, variables, results, args=None, check=False):
         door, calls = object.__new__(action.ActionModule), []
-        door._task = types.SimpleNamespace(args=args or {}, no_log=False)
+        door._task = types.SimpleNamespace(args=args or {}, no_log=False, check_mode=check)
         door._templar = types.SimpleNamespace(template=lambda value: value)
 
         def execute(module_name, module_args, task_vars):
@@ -104,22 +105,31 @@ def test_verify_asks_only(run, probe, failed, said):
     assert said in done["msg" if failed else "answer"]
 
 
-PREFLIGHT = {
-    **settings(["site", "llm_stack", "preflight"], {}, str),
+UNITS = {
+    name: {"sha256": "", "enabled": False} for name in ("local-llm-firewall.service", "local-llm-preload.service", "local-llm-gpu.service")
+}
+HOST = {
     "ansible_facts": {"system": "Linux", "architecture": "x86_64"},
-    "model_plan_setting_problems": [],
-    "_llm_stack_complete": False,
-    "_llm_stack_gpu": {"image": "ollama/ollama:0.40.2"},
-    "_llm_stack_has": {"ollama": True, "db": False, "redis": False, "litellm": False},
-    "_llm_stack_problems": ["llm_stack_network: no"],
-    "_llm_stack_services": ["ollama"],
+    "ansible_check_mode": False,
+    "groups": {"all": ["box", "box7"]},
+    "hostvars": {"box": {"ansible_connection": "ssh"}, "box7": {"site_address": "192.0.2.7"}},
+    "inventory_hostname": "box",
+    "llm_stack_services": ["ollama"],
     "_site_ca_path": "/nowhere.pem",
     "_site_ca_pem": "",
     "_site_engine_native": False,
     "_site_gateway_native": False,
     "_site_no_proxy": ["localhost"],
-    "__llm_stack_host": READING,
 }
+FULL = {
+    **READING,
+    "units": UNITS,
+    "environment": None,
+    "unfinished": False,
+    "cdi": [],
+    "docker": {**READING["docker"], "version": "26.1.5", "volumes": []},
+}
+PREFLIGHT = {**settings(["site", "llm_stack", "preflight"], {}, str), **HOST, "model_plan_setting_problems": []}
 REACHED = {
     "clock_offset": 0.0,
     "paths": [{"path": "/srv/docker", "free_mib": 1}],
@@ -128,21 +138,21 @@ REACHED = {
 
 
 def test_preflight_tells_all_at_once(run):
-    done, calls = run(preflight, PREFLIGHT, [REACHED])
-    assert calls[0][1]["paths"] == ["/srv/docker"] and "https://registry-1.docker.io/v2/" in calls[0][1]["sources"]
-    assert not {"proxy", "ca_pem"} & set(calls[0][1])
+    done, calls = run(preflight, {**PREFLIGHT, "llm_stack_ollama_memory": "many"}, [FULL, REACHED])
+    assert calls[1][1]["paths"] == ["/srv/docker"] and "https://registry-1.docker.io/v2/" in calls[1][1]["sources"]
+    assert not {"proxy", "ca_pem"} & set(calls[1][1])
     assert done["msg"].splitlines() == [
         "Nothing was changed. 3 to fix first:",
         "- /srv/docker has 1 MiB free, and preflight_disk_floor_mib asks for 8192; free some, or mount a larger disk there",
-        "- llm_stack_network: no",
+        "- llm_stack_ollama_memory: set a number with m or g, such as 2g",
         "- https://registry.ollama.ai/v2/ (unknown): no name server knows it; fix the host's DNS, or set site_model_mirror",
     ]
 
 
 def test_preflight_tries_no_address_of_wrong_settings(run):
-    wrong = {"site_model_mirror": "http://m", "site_ca_certificate": "/nowhere.pem", "_llm_stack_problems": []}
-    done, calls = run(preflight, {**PREFLIGHT, **wrong}, [])
-    assert calls == [] and done["failed"] and done["msg"].startswith("Nothing was changed. 2 to fix first:\n- site_model_mirror: ")
+    wrong = {"site_model_mirror": "http://m", "site_ca_certificate": "/nowhere.pem"}
+    done, calls = run(preflight, {**PREFLIGHT, **wrong}, [FULL])
+    assert len(calls) == 1 and done["failed"] and done["msg"].startswith("Nothing was changed. 2 to fix first:\n- site_model_mirror: ")
 
 
 def test_preflight_of_a_good_host(run, tmp_path):
@@ -154,18 +164,127 @@ def test_preflight_of_a_good_host(run, tmp_path):
         "_site_gateway_native": True,
         "__litellm_native_state": {},
         "_litellm_native_problems": [],
-        "_llm_stack_problems": [],
-        "_llm_stack_complete": True,
-        "__docker_engine_plan": {"problems": []},
+        "__docker_engine_plan": {"problems": ["of a Docker that runs"]},
     }
-    assert run(preflight, {**PREFLIGHT, **good}, []) == ({"changed": False}, [])
+    own = {"project": "local-llm", "service": "ollama", "status": "running", "environment_differs": []}
+    reading = {**FULL, "files": {"compose.yml": {}}, "containers": [own]}
+    done, calls = run(preflight, {**PREFLIGHT, **good}, [reading])
+    assert done == {"changed": False} and [name for name, _args in calls] == ["host_info"]
+    done, _calls = run(preflight, {**PREFLIGHT, **good, "_site_engine_native": True}, [reading])
+    assert "- site_engine: the engine of this host runs in a container; run playbooks/uninstall.yml" in done["msg"]
 
 
 def test_preflight_leaves_a_host_without_containers_to_its_own_role(run):
-    native = {"_llm_stack_services": [], "preflight_reach": "never"}
-    assert run(preflight, {**PREFLIGHT, **native}, []) == ({"changed": False}, [])
+    native = {"site_engine": "native", "_site_engine_native": True, "preflight_reach": "never", "llm_stack_ollama_memory": "many"}
+    assert run(preflight, {**PREFLIGHT, **native}, [FULL])[0] == {"changed": False}
 
 
-def test_preflight_passes_on_what_keeps_it_from_reading(run):
-    done, _calls = run(preflight, PREFLIGHT, [{"failed": True, "msg": "no Python"}])
+@pytest.mark.parametrize("results", [[{"failed": True, "msg": "no Python"}], [FULL, {"failed": True, "msg": "no Python"}]])
+def test_preflight_passes_on_what_keeps_it_from_reading(run, results):
+    done, _calls = run(preflight, PREFLIGHT, results)
     assert done == {"failed": True, "msg": "no Python"}
+
+
+def test_settings_of_the_wrong_type_are_told(run):
+    for action in (preflight, stack_state):
+        done, calls = run(action, {**PREFLIGHT, "site_gateway_port": "many"}, [])
+        assert done["failed"] and "site_gateway_port" in done["msg"] and calls == []
+
+
+STATE = {**settings(["site", "llm_stack"], {}, str), **HOST}
+
+
+def test_the_state_of_a_bare_host_is_all_that_has_to_be_done(run):
+    done, calls = run(stack_state, STATE, [FULL], {"plan": PLAN})
+    assert [name for name, _args in calls] == ["host_info"] and not done.get("failed")
+    assert [one["what"] for one in done["changes"]][:3] == ["/opt/local_llm", "compose.yml", "firewall"]
+    assert (done["exists"], done["result"]["exists"], done["result"]["services"]) == (False, True, ["ollama"])
+    assert run(stack_state, STATE, [FULL], {"plan": PLAN}, check=True)[0]["result"]["exists"] is False
+
+
+def test_the_state_names_what_is_wrong(run):
+    silent_docker = {**FULL, "docker": {**FULL["docker"], "version": ""}}
+    done, _calls = run(stack_state, {**STATE, "llm_stack_ollama_memory": "many"}, [silent_docker])
+    assert done["failed"] and done["msg"].startswith("llm_stack_ollama_memory: set a number")
+    assert "; Docker does not answer on this host: run site.yml, or start it" in done["msg"]
+    assert not run(stack_state, STATE, [silent_docker], check=True)[0].get("failed")
+    assert run(stack_state, STATE, [{"failed": True, "msg": "no Python"}])[0]["msg"] == "no Python"
+
+
+GATEWAY = {**STATE, "llm_stack_services": ["litellm"], "llm_stack_engines": ["box7"]}
+HELD = {"engines": {"box7": {"models": ["tinyllama"]}}}
+SLURPED = {"results": [{"item": "box7", "content": base64.b64encode(json.dumps(PLAN).encode()).decode()}, {"item": "box8"}]}
+
+
+def test_a_gateway_asks_the_engines_of_other_hosts(run):
+    done, calls = run(stack_state, {**GATEWAY, "__llm_stack_engine_files": SLURPED}, [FULL, HELD])
+    assert calls[1] == ("ollama_model_info", {"engines": {"box7": "http://192.0.2.7:11434"}, "timeout": 5})
+    (config,) = [file["content"] for file in done["files"] if file["name"] == "config.yml"]
+    assert "http://192.0.2.7:11434" in config and done["result"]["silent"] == []
+    hosts = {**HOST["hostvars"], "box7": {"ansible_host": "192.0.2.8", "model_plan_result": PLAN, "site_ollama_port": 11500}}
+    done, calls = run(stack_state, {**GATEWAY, "hostvars": hosts}, [FULL, HELD])
+    assert calls[1][1]["engines"] == {"box7": "http://192.0.2.8:11500"} and not done.get("failed")
+
+
+def test_an_engine_that_does_not_answer_keeps_what_is_remembered_of_it(run):
+    remembered = json.dumps({"box7": {"api_base": "http://old", "has_gpu": False, "models": [{"name": "tinyllama", "route": "tinyllama"}]}})
+    reading = {**FULL, "contents": {"engines.json": remembered}}
+    asked = {"engines": {"box7": {"models": None, "msg": "no answer"}}}
+    done, _calls = run(stack_state, GATEWAY, [reading, asked])
+    assert done["result"]["silent"] == ["box7"]
+    assert done["notes"] == ["No answer from box7: there are no routes to them yet"]
+    assert any("tinyllama" in file["content"] for file in done["files"] if file["name"] == "engines.json")
+    done, _calls = run(stack_state, GATEWAY, [{**FULL, "contents": {"engines.json": "{"}}, asked])
+    assert "llm_stack_engines: none of box7 holds a model" in done["msg"]
+    assert run(stack_state, GATEWAY, [FULL, {"failed": True, "msg": "no Python"}])[0]["msg"] == "no Python"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"llm_stack_engines": "box7"},
+        {"llm_stack_engines": ["box", "box9"]},
+        {"llm_stack_engines": ["box"]},
+        {"ansible_connection": "local", "hostvars": {"box": {}, "box7": {}}},
+        {"llm_stack_services": ["ollama"]},
+    ],
+)
+def test_engines_are_asked_only_where_they_are_known(run, changes):
+    assert len(run(stack_state, {**GATEWAY, **changes}, [FULL])[1]) == 1
+
+
+PRIMARY = base64.b64encode(b"LITELLM_MASTER_KEY=sk-1\nPOSTGRES_PASSWORD=p\nREDIS_PASSWORD=r\n").decode()
+
+
+def test_a_second_gateway_is_handed_the_secrets_of_the_first(run):
+    first = {"ansible_host": "192.0.2.7", "llm_stack_services": ["db", "redis", "litellm"], "llm_stack_share_bind": "192.0.2.7"}
+    variables = {
+        **GATEWAY,
+        "llm_stack_engines": [],
+        "llm_stack_backends": [{"api_base": "http://192.0.2.9:11434", "models": [{"name": "tinyllama"}]}],
+        "llm_stack_primary": "box7",
+        "site_address": "box",
+        "hostvars": {"box": {"ansible_connection": "ssh"}, "box7": first},
+        "__llm_stack_primary_env": {"content": PRIMARY},
+    }
+    done, calls = run(stack_state, variables, [FULL])
+    assert done["environment"]["set"] == ["LITELLM_MASTER_KEY", "POSTGRES_PASSWORD", "REDIS_PASSWORD"], done
+    assert set(calls[0][1]["environment"]) == set(done["environment"]["set"]) and "sk-1" not in json.dumps([done, calls[0][1]])
+    _done, calls = run(stack_secrets, variables, [{"changed": True}], {"set": ["REDIS_PASSWORD"], "backup": "/opt/local_llm/.env.before"})
+    assert calls == [
+        (
+            "env_file",
+            {
+                "path": "/opt/local_llm/.env",
+                "values": {"REDIS_PASSWORD": "r"},
+                "generate": {},
+                "recover": [],
+                "backup": "/opt/local_llm/.env.before",
+            },
+        )
+    ]
+
+
+def test_ports_that_are_none_are_not_looked_for(run):
+    done, calls = run(stack_state, {**STATE, "site_ollama_bind": "box"}, [FULL])
+    assert calls[0][1]["ports"] == [] and "site_ollama_bind" in done["msg"]

@@ -130,3 +130,19 @@ def test_nobody_there():
     gateway = litellm_key.Gateway("http://127.0.0.1:1", MASTER, 5)
     with pytest.raises(litellm_key.GatewayError, match="http://127.0.0.1:1: .*refused"):
         gateway.read(KEY)
+
+
+def test_keys_are_taken_from_the_environment_file(keeper, tmp_path, run_module):
+    def run(keys):
+        return run_module(litellm_key.main, {"url": url, "env_file": str(tmp_path / ".env"), "keys": keys})
+
+    (tmp_path / ".env").write_text("LITELLM_MASTER_KEY=%s\nCLIENT_KEY_A=%s\n" % (MASTER, KEY))
+    url = "http://127.0.0.1:%d" % keeper.server_address[1]
+    said = run([{"alias": "a", "variable": "CLIENT_KEY_A"}])
+    assert said["keys"] == [{"alias": "a", "action": "made"}] and KEY not in json.dumps(said)
+    assert list(keeper.rows) == [hashlib.sha256(KEY.encode()).hexdigest()]
+    said = run([{"alias": "b", "variable": "CLIENT_KEY_B"}])
+    assert said["failed"] and said["msg"].startswith("the key of b must begin with sk-")
+    (tmp_path / ".env").write_text("")
+    said = run([])
+    assert said["msg"].endswith(".env has no LITELLM_MASTER_KEY")

@@ -84,7 +84,6 @@ def agree(found, beginnings):
         ({"site_ollama_bind": "0.0.0.0", "site_ollama_allow": ["192.0.2.1"]}, []),
         ({"site_ollama_bind": "192.0.2.8", "site_ollama_allow": ["192.0.2.1"], **facts("addresses", "")}, []),
         ({"site_ollama_bind": "0.0.0.0"}, ["site_ollama_allow: site_ollama_bind is 0.0.0.0, and nobody is let in"]),
-        ({"_llm_stack_running": ["ollama", "db"]}, ["site_engine: the engine of this host runs in a container"]),
     ],
 )  # fmt: skip
 def test_the_engine(changes, beginnings):

@@ -19,12 +19,12 @@ def host(**changes):
     return {
         **DEFAULTS,
         "ansible_facts": LINUX,
-        "_llm_stack_has": {"ollama": True, "db": True, "redis": False, "litellm": True},
-        "_llm_stack_gpu": {"image": "ollama/ollama:0.40.2"},
-        "_llm_stack_complete": False,
+        "has": {"ollama": True, "db": True, "redis": False, "litellm": True},
+        "gpu": {"image": "ollama/ollama:0.40.2"},
+        "is_complete": False,
         "_site_engine_native": False,
         "_site_gateway_native": False,
-        "__llm_stack_host": READING,
+        "reading": READING,
         **changes,
     }
 
@@ -84,7 +84,7 @@ def test_certificate(name, text, good):
     ],
 )
 def test_the_host(changes, reading, beginnings):
-    found = preflight.host(host(__llm_stack_host={**READING, **reading}, **changes))
+    found = preflight.host(host(reading={**READING, **reading}, **changes))
     assert len(found) == len(beginnings) and all(line.startswith(start) for line, start in zip(found, beginnings)), found
 
 
@@ -127,9 +127,9 @@ MIRRORS = {"site_registry_mirrors": ["http://m:5000/"], "site_model_mirror": "m:
         (
             {
                 **MIRRORS,
-                "_llm_stack_has": ALL,
+                "has": ALL,
                 "llm_stack_redis_image": "quay.io/redis:8",
-                "_llm_stack_gpu": {"image": "rocm.lab/ollama:0.40.2-rocm"},
+                "gpu": {"image": "rocm.lab/ollama:0.40.2-rocm"},
                 "llm_stack_litellm_image": "docker.io/litellm:1",
             },
             {
@@ -140,7 +140,7 @@ MIRRORS = {"site_registry_mirrors": ["http://m:5000/"], "site_model_mirror": "m:
         ),
         (
             {
-                "_llm_stack_has": dict.fromkeys(ALL, False),
+                "has": dict.fromkeys(ALL, False),
                 "llm_stack_services": ["ollama", "litellm"],
                 "_site_engine_native": True,
                 "_site_gateway_native": True,
@@ -157,7 +157,7 @@ MIRRORS = {"site_registry_mirrors": ["http://m:5000/"], "site_model_mirror": "m:
         ),
         (
             {
-                "_llm_stack_has": dict.fromkeys(ALL, False),
+                "has": dict.fromkeys(ALL, False),
                 "llm_stack_services": ["litellm"],
                 "_site_gateway_native": True,
                 "_litellm_native_installed": True,
@@ -168,8 +168,8 @@ MIRRORS = {"site_registry_mirrors": ["http://m:5000/"], "site_model_mirror": "m:
             {
                 **MIRRORS,
                 "llm_stack_services": ["db", "litellm"],
-                "_llm_stack_has": {**dict.fromkeys(ALL, False), "db": True},
-                "__llm_stack_host": {**READING, "docker": None},
+                "has": {**dict.fromkeys(ALL, False), "db": True},
+                "reading": {**READING, "docker": None},
                 "__docker_engine_plan": {"source": "docker"},
                 "docker_engine_repository": "https://download.docker.com/linux",
             },
@@ -205,7 +205,7 @@ def test_what_does_not_answer():
     ],
 )
 def test_when_addresses_are_tried(reach, complete, system, expected):
-    assert preflight.is_to_be_tried(host(preflight_reach=reach, _llm_stack_complete=complete, ansible_facts={"system": system})) is expected
+    assert preflight.is_to_be_tried(host(preflight_reach=reach, is_complete=complete, ansible_facts={"system": system})) is expected
 
 
 def test_what_is_read():

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.local_llm.fleet.plugins.plugin_utils.role_settings import Templated, settings
-from ansible_collections.local_llm.fleet.plugins.plugin_utils.stack_problems import SUBJECTS, Stack, number, words
+from ansible_collections.local_llm.fleet.plugins.plugin_utils.stack_problems import SUBJECTS, Stack, addresses, number, words
 
 DEFAULTS = settings(["site", "llm_stack"], {}, str)
 READING = {
@@ -40,38 +40,44 @@ def host(changes, reading=None):
         "hostvars": {"gw1": FIRST},
         "inventory_hostname": "box",
         "site_address": "192.0.2.9",
-        "_llm_stack_engines": {},
-        "_llm_stack_env": ENV,
-        "_llm_stack_env_path": "/opt/local_llm/.env",
-        "_llm_stack_gateway": {"problems": []},
-        "_llm_stack_given_otherwise": [],
-        "_llm_stack_gpu": {"problems": [], "image": "ollama/ollama:0.40.2"},
-        "_llm_stack_is_blind": False,
-        "_llm_stack_models_dir": "/srv/models",
-        "_llm_stack_models_mib": 5000,
-        "_llm_stack_secret_names": ["LITELLM_MASTER_KEY", "LITELLM_SALT_KEY", "POSTGRES_PASSWORD"],
-        "_llm_stack_shared": {"LITELLM_MASTER_KEY": "x", "POSTGRES_PASSWORD": "y"},
-        "_llm_stack_silent": [],
+        "engines": {},
+        "env_names": ENV,
+        "env_path": "/opt/local_llm/.env",
+        "gateway": {"problems": []},
+        "asked": False,
+        "demanded": [],
+        "given_otherwise": [],
+        "gpu": {"problems": [], "image": "ollama/ollama:0.40.2"},
+        "is_blind": False,
+        "models_dir": "/srv/models",
+        "models_mib": 5000,
+        "secret_names": ["LITELLM_MASTER_KEY", "LITELLM_SALT_KEY", "POSTGRES_PASSWORD"],
+        "shared": {"LITELLM_MASTER_KEY": "x", "POSTGRES_PASSWORD": "y"},
+        "primary_read": False,
+        "silent": [],
         "_site_engine_native": False,
-        "__llm_stack_host": {**READING, **(reading or {})},
+        "reading": {**READING, **(reading or {})},
         **changes,
     }
     services = words(variables["llm_stack_services"])
     native = ["ollama"] if variables["_site_engine_native"] else []
-    variables["_llm_stack_has"] = {one: one in services and one not in native for one in ("ollama", "db", "redis", "litellm")}
-    variables["_llm_stack_uses"] = {"db": "db" in services or variables["llm_stack_primary"] == "gw1", "redis": "redis" in services}
+    variables["has"] = {one: one in services and one not in native for one in ("ollama", "db", "redis", "litellm")}
+    variables["uses"] = {"db": "db" in services or variables["llm_stack_primary"] == "gw1", "redis": "redis" in services}
     return variables
 
 
+ALL = {**SUBJECTS, "addresses": addresses, "stack": lambda variables: Stack(variables).all()}
+
+
 def lines(subject, changes, reading=None):
-    return SUBJECTS[subject](host(changes, reading))
+    return ALL[subject](host(changes, reading))
 
 
 def test_nothing_is_wrong_with_the_defaults():
-    assert [lines(subject, {}) for subject in SUBJECTS] == [[]] * len(SUBJECTS)
+    assert [lines(subject, {}) for subject in ALL] == [[]] * len(ALL)
 
 
-NO_ENGINES = {"llm_stack_services": ["litellm"], "llm_stack_engines": ["box7"], "__llm_stack_engine_answers": {}}
+NO_ENGINES = {"llm_stack_services": ["litellm"], "llm_stack_engines": ["box7"], "asked": True}
 OTHER_PORT = {"address": "192.0.2.1", "port": 5432, "state": "taken", "owner": "postgres (process 8)"}
 
 
@@ -86,20 +92,21 @@ OTHER_PORT = {"address": "192.0.2.1", "port": 5432, "state": "taken", "owner": "
         ({"llm_stack_services": ["litellm"], "llm_stack_backends": [{"api_base": "http://b"}]}, []),
         ({"llm_stack_engines": "box7"}, ["llm_stack_engines: it is no list of hosts of the inventory"]),
         ({"llm_stack_engines": ["box7", "box8"]}, ["llm_stack_engines: the inventory has no box8; name its hosts"]),
-        ({"llm_stack_engines": ["box"], "_llm_stack_is_blind": True}, []),
-        ({"llm_stack_engines": ["box7"], "_llm_stack_is_blind": True}, ["llm_stack_engines, llm_stack_primary: this run works on the host"]),
+        ({"llm_stack_engines": ["box"], "is_blind": True}, []),
+        ({"llm_stack_engines": ["box7"], "is_blind": True}, ["llm_stack_engines, llm_stack_primary: this run works on the host"]),
         (NO_ENGINES, ["llm_stack_engines: none of box7 holds a model that its plan names: run site.yml for them first"]),
         (
-            {**NO_ENGINES, "_llm_stack_silent": ["box7"]},
+            {**NO_ENGINES, "silent": ["box7"]},
             ["llm_stack_engines: none of box7 holds a model that its plan names (box7 did not answer: run site.yml"],
         ),
-        ({**NO_ENGINES, "_llm_stack_engines": {"box7": {"models": ["tinyllama"]}}}, []),
+        ({**NO_ENGINES, "engines": {"box7": {"models": ["tinyllama"]}}}, []),
         ({**NO_ENGINES, "llm_stack_providers": {"openai": {}}}, []),
         ({"_site_engine_native": True}, ["site_ollama_bind: the gateway in its container cannot reach an engine on 127.0.0.1; set 0.0.0.0"]),
         ({"_site_engine_native": "True", "site_ollama_bind": "0.0.0.0"}, []),
         ({"_site_engine_native": True, "llm_stack_services": ["ollama"]}, []),
         ({"ansible_facts": {"system": "Darwin"}}, ["site_project_dir: Docker on macOS hands containers files below /Users alone"]),
         ({"ansible_facts": {"system": "Darwin"}, "site_project_dir": "/Users/Shared/local_llm"}, []),
+        ({"demanded": ["POSTGRES_PASSWORD"]}, ["/opt/local_llm/.env: the volume litellm_postgres_data holds a database, and the file lacks POSTGRES"]),
         ({"llm_stack_share_allow": "192.0.2.1"}, ["llm_stack_share_allow: it is no list"]),
         ({"llm_stack_share_bind": "192.0.2.1"}, ["llm_stack_share_allow: llm_stack_share_bind is 192.0.2.1, and nobody is let in"]),
         (
@@ -124,11 +131,11 @@ OTHER_PORT = {"address": "192.0.2.1", "port": 5432, "state": "taken", "owner": "
         ({**SECOND, "site_address": "gw2.example.com"}, []),
         ({**SECOND, "site_address": "192.0.2.7", "hostvars": {"gw1": {**FIRST, "llm_stack_share_allow": ["192.0.2.0/24"]}}}, []),
         (
-            {**SECOND, "__llm_stack_primary_env": {}, "_llm_stack_shared": {"LITELLM_MASTER_KEY": "x"}},
+            {**SECOND, "primary_read": True, "shared": {"LITELLM_MASTER_KEY": "x"}},
             ["llm_stack_primary: gw1 has no secrets for database and Redis yet"],
         ),
-        ({**SECOND, "__llm_stack_primary_env": {}}, []),
-        ({**SECOND, "__llm_stack_primary_env": {}, "_llm_stack_shared": {}, "ansible_check_mode": True}, []),
+        ({**SECOND, "primary_read": True}, []),
+        ({**SECOND, "primary_read": True, "shared": {}, "ansible_check_mode": True}, []),
         ({"site_gateway_bind": "gateway"}, ["site_gateway_bind, site_ollama_bind, site_gateway_port, site_ollama_port: set 127.0.0.1"]),
         ({"site_gateway_bind": "fd00::1"}, []),
         ({"site_gateway_port": 70000}, ["site_gateway_bind, site_ollama_bind, site_gateway_port, site_ollama_port: set 127.0.0.1"]),
@@ -137,7 +144,7 @@ OTHER_PORT = {"address": "192.0.2.1", "port": 5432, "state": "taken", "owner": "
         ({"site_ollama_bind": "fd00::1"}, ["site_ollama_allow: site_ollama_bind is fd00::1", "site_ollama_bind: it is no address of IPv4"]),
         ({"site_gateway_port": "11434"}, ["site_gateway_port and site_ollama_port are both 11434; give one of them another"]),
         ({"site_gateway_port": 11434, "llm_stack_services": ["ollama"]}, []),
-        ({"_llm_stack_gpu": {"problems": ["a card"], "image": "x"}}, ["a card"]),
+        ({"gpu": {"problems": ["a card"], "image": "x"}}, ["a card"]),
         ({"llm_stack_models_dir": "models"}, ["llm_stack_models_dir: models is no absolute path; set one"]),
         ({"llm_stack_models_dir": "/srv/models"}, []),
         (
@@ -152,10 +159,10 @@ OTHER_PORT = {"address": "192.0.2.1", "port": 5432, "state": "taken", "owner": "
             ["llm_stack_client_keys: keys for clients need the database; add db to llm_stack_services"],
         ),
         (
-            {"_llm_stack_gpu": {"problems": [], "image": "mirror:5000/ollama/ollama:0.16.9"}},
+            {"gpu": {"problems": [], "image": "mirror:5000/ollama/ollama:0.16.9"}},
             ["llm_stack_ollama_image: 0.16.9 is older than site_ollama_floor (0.17.1); set a newer one"],
         ),
-        ({"_llm_stack_gpu": {"problems": [], "image": "ollama/ollama:latest"}}, []),
+        ({"gpu": {"problems": [], "image": "ollama/ollama:latest"}}, []),
         (
             {"llm_stack_litellm_image": "ghcr.io/berriai/litellm:main-v1.83.1-stable"},
             ["llm_stack_litellm_image: 1.83.1 is older than site_litellm_floor (1.84.0); set a newer one"],
@@ -165,12 +172,12 @@ OTHER_PORT = {"address": "192.0.2.1", "port": 5432, "state": "taken", "owner": "
             ["llm_stack_litellm_image: 1.103.9 cannot check its configuration; set 1.104 or newer"],
         ),
         (
-            {"_llm_stack_given_otherwise": ["LITELLM_MASTER_KEY", "POSTGRES_PASSWORD"]},
+            {"given_otherwise": ["LITELLM_MASTER_KEY", "POSTGRES_PASSWORD"]},
             ["LITELLM_MASTER_KEY and POSTGRES_PASSWORD: the host has another than was given; playbooks/rotate.yml puts"],
         ),
-        ({"_llm_stack_given_otherwise": ["LITELLM_SALT_KEY"]}, ["llm_stack_salt_key: the host has another, which can never be changed"]),
-        ({"_llm_stack_gateway": {"problems": ["llm_stack_providers.x: no"]}}, ["llm_stack_providers.x: no"]),
-        ({"_llm_stack_gateway": {"problems": ["llm_stack_providers.x: no"]}, "llm_stack_services": ["ollama"]}, []),
+        ({"given_otherwise": ["LITELLM_SALT_KEY"]}, ["llm_stack_salt_key: the host has another, which can never be changed"]),
+        ({"gateway": {"problems": ["llm_stack_providers.x: no"]}}, ["llm_stack_providers.x: no"]),
+        ({"gateway": {"problems": ["llm_stack_providers.x: no"]}, "llm_stack_services": ["ollama"]}, []),
         ({"llm_stack_master_key": "sk-short"}, ["llm_stack_master_key: set sk- and at least 16 letters or digits"]),
         ({"llm_stack_salt_key": "with a blank......"}, ["llm_stack_salt_key: set at least 16 letters or digits"]),
         ({"llm_stack_db_password": "a/b"}, ["llm_stack_db_password: set letters, digits, dots, - and _ only"]),
@@ -212,7 +219,7 @@ DIFFERS = [{"name": "litellm", "project": "local-llm", "environment_differs": ["
         ({"paths": [{"exists": True}, {"exists": True, "free_mib": 1}]}, {"llm_stack_models_dir": "/srv/models"}, []),
         (
             {"docker": {**READING["docker"], "volumes": ["litellm_postgres_data"]}},
-            {"llm_stack_salt_key": "a" * 16, "_llm_stack_env": {"LITELLM_MASTER_KEY": "x"}},
+            {"llm_stack_salt_key": "a" * 16, "env_names": {"LITELLM_MASTER_KEY": "x"}},
             ["llm_stack_salt_key: the database was filled without one, and would be unreadable with it; take it out"],
         ),
         ({"environment": None}, {}, []),

@@ -1,5 +1,8 @@
-# {{ ansible_managed }}
-"""Load the models that the plan keeps in memory, as the gateway will ask for them. It is run whenever the engine has started."""
+# Ansible managed
+"""Load the models that the plan keeps in memory, as the gateway will ask for them. It is run whenever the engine has started.
+
+preload.py ENGINE PLAN: the engine's address, and the file with the plan.
+"""
 
 import json
 import sys
@@ -7,23 +10,21 @@ import time
 import urllib.error
 import urllib.request
 
-ENGINE = "http://{{ _site_ollama_host }}:{{ site_ollama_port }}"
-PLAN = "{{ site_project_dir }}/plan.json"
 PATIENCE = 600  # seconds for the engine to answer
 
 
-def ask(path, body=None):
+def ask(engine, path, body=None):
     data = None if body is None else json.dumps(body).encode()
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(urllib.request.Request(ENGINE + path, data), timeout=PATIENCE) as answer:
+    with opener.open(urllib.request.Request(engine + path, data), timeout=PATIENCE) as answer:
         return json.load(answer)
 
 
-def wait():
+def wait(engine):
     deadline = time.monotonic() + PATIENCE
     while True:
         try:
-            return ask("/api/version")
+            return ask(engine, "/api/version")
         except OSError as error:
             if time.monotonic() > deadline:
                 sys.exit("the engine does not answer: %s" % error)
@@ -31,9 +32,10 @@ def wait():
 
 
 def main():
-    with open(PLAN, encoding="utf-8") as stream:
+    engine, path = sys.argv[1:]
+    with open(path, encoding="utf-8") as stream:
         plan = json.load(stream)
-    wait()
+    wait(engine)
     failed = 0
     for model in plan["models"]:
         if not model["preload"]:
@@ -41,9 +43,9 @@ def main():
         options = {"num_ctx": model["context"]}
         if model["placement"] == "cpu" and plan["budget"]["kind"] != "cpu":
             options["num_gpu"] = 0
-        path = "/api/generate" if model["mode"] == "chat" else "/api/embed"
+        question = "/api/generate" if model["mode"] == "chat" else "/api/embed"
         try:
-            ask(path, {"model": model["name"], "keep_alive": -1, "options": options})
+            ask(engine, question, {"model": model["name"], "keep_alive": -1, "options": options})
             print("loaded %s" % model["name"], flush=True)
         except urllib.error.HTTPError as error:
             if error.code == 404:

@@ -1,0 +1,43 @@
+# Copyright: (c) 2026, the local_llm.fleet contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Hands the secrets that settings give to the module env_file, which keeps them on the host."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.plugins.action import ActionBase
+from ansible_collections.local_llm.fleet.plugins.plugin_utils import stack
+from ansible_collections.local_llm.fleet.plugins.plugin_utils.stack_inputs import Inputs
+
+
+class ActionModule(ActionBase):
+    """See the documentation of the module of this name."""
+
+    _supports_check_mode = True
+    _supports_diff = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        super().run(tmp, task_vars)
+        _validated, args = self.validate_argument_spec(
+            {
+                "set": {"type": "list", "elements": "str", "default": []},
+                "recover": {"type": "list", "elements": "str", "default": []},
+                "generate": {"type": "dict", "default": {}},
+                "close": {"type": "bool", "default": False},
+                "backup": {"type": "path"},
+            }
+        )
+        task_vars = task_vars or {}
+        inputs = Inputs.of(task_vars, self._templar.template)
+        made = inputs.stack_of({"files": {}, "containers": [], "units": {}})
+        options = {
+            "path": made.env_path,
+            "values": stack.secret_values(made, args["set"]),
+            "generate": args["generate"],
+            "recover": args["recover"],
+            "backup": args["backup"],
+        }
+        given = {name: value for name, value in options.items() if value is not None}
+        return self._execute_module(module_name="local_llm.fleet.env_file", module_args=given, task_vars=task_vars)

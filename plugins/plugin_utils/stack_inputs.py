@@ -1,0 +1,253 @@
+# Copyright: (c) 2026, the local_llm.fleet contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Take what a stack is made from out of a host's variables."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import typing as t
+from dataclasses import dataclass
+
+import yaml
+
+from ..module_utils import env_file
+from . import fleet, gateway, model_plan, stack, stack_problems
+from .role_settings import ROLES, Templated, deep_plain, settings
+
+Template = t.Callable[[t.Any], t.Any]
+DEFAULT_SERVICES = ["ollama", "db", "litellm"]
+
+
+def file_of(path: str) -> str:
+    """Return the text of a file of this collection's roles."""
+    return (ROLES / path).read_text(encoding="utf-8")
+
+
+def known_routes(variables: t.Mapping[str, t.Any]) -> list[str]:
+    """Return the routes of all models that some host may have: those of the catalog, and of what the settings add to it."""
+    catalog = yaml.safe_load(file_of("model_plan/vars/main.yml"))["_model_plan_catalog"]
+    entries = {
+        **catalog,
+        **{name: {**catalog.get(name, {}), **(own or {})} for name, own in (variables.get("model_plan_catalog") or {}).items()},
+    }
+    return [entry["route"] for entry in entries.values() if isinstance(entry, dict) and entry.get("route")]
+
+
+def address_of(host: t.Mapping[str, t.Any], name: str) -> str:
+    """Return the address under which other hosts reach a host of the inventory."""
+    return str(deep_plain(host.get("site_address") or host.get("ansible_host") or name))
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What the settings of a host say of its stack, before the host is read.
+
+    :arg variables: the host's variables, with those of the role ``site``.
+    :arg template: what replaces the templates in a value.
+    :raises SettingsError: for settings of the wrong type.
+    """
+
+    variables: Templated
+    settings: dict[str, t.Any]
+
+    @classmethod
+    def of(cls, task_vars: t.Mapping[str, t.Any], template: Template, roles: t.Sequence[str] = ()) -> Inputs:
+        """Take them out of a task's variables.
+
+        :arg roles: further roles whose settings are taken.
+        """
+        return cls(Templated(task_vars, template), settings(["site", "llm_stack", *roles], task_vars, template))
+
+    @property
+    def facts(self) -> t.Mapping[str, t.Any]:
+        """What is known of the operating system."""
+        return self.variables.get("ansible_facts") or {}
+
+    @property
+    def is_mac(self) -> bool:
+        """Whether the host runs macOS."""
+        return bool(self.facts.get("system") == "Darwin")
+
+    @property
+    def name(self) -> str:
+        """The host's name in the inventory."""
+        return str(self.variables["inventory_hostname"])
+
+    @property
+    def is_second(self) -> bool:
+        """Whether the gateway uses the database and the Redis of another one."""
+        return self.settings["llm_stack_primary"] not in ("", self.name)
+
+    @property
+    def ports_are_good(self) -> bool:
+        """Whether the addresses and ports can be looked for on the host."""
+        return not stack_problems.addresses(self.raw)
+
+    @property
+    def raw(self) -> t.Mapping[str, t.Any]:
+        """The settings as they are written, so that wrong ones can be told, with the defaults of the others."""
+        return Raw(self.settings, self.variables)
+
+    def host(self, name: str) -> t.Mapping[str, t.Any]:
+        """Return the variables of a host of the inventory; nothing of one that it has not."""
+        hosts = self.variables.get("hostvars") or {}
+        # Ansible's mapping has a value for every name, an undefined one for what it does not know.
+        return hosts[name] if name in hosts else {}  # noqa: SIM401
+
+    def engine_addresses(self) -> dict[str, str]:
+        """Return the addresses of the engines that the gateway asks, by the name of their host."""
+        engines, found = self.settings["llm_stack_engines"], {}
+        for name in engines:
+            host = self.host(name)
+            if name != self.name and "ollama" in (host.get("llm_stack_services") or DEFAULT_SERVICES):
+                port = host.get("site_ollama_port") or self.settings["site_ollama_port"]
+                found[str(name)] = "http://%s:%s" % (stack.in_url(address_of(host, name)), port)
+        return found
+
+    def plans(self) -> dict[str, t.Any]:
+        """Return the plans of those hosts: of this run, or as they are written there."""
+        found = {}
+        for name in self.engine_addresses():
+            plan = self.host(name).get("model_plan_result") or {}
+            if plan.get("status") == "final":
+                found[name] = plan
+        for read in (self.variables.get("__llm_stack_engine_files") or {}).get("results") or []:
+            if read.get("content") is not None:
+                found[str(read["item"])] = model_plan.parse(text_of(read))
+        return found
+
+    def others(self, remembered: str | None, answers: t.Mapping[str, t.Any] | None, check_mode: bool) -> stack.Others:
+        """Return what the stack has to do with other hosts.
+
+        :arg remembered: the text of ``engines.json`` on the host.
+        :arg answers: what the engines answered; None where they were not asked.
+        """
+        engines = None
+        if answers is not None:
+            plans, before = deep_plain(self.plans()), as_json(remembered)
+            engines = fleet.engines(self.engine_addresses(), plans=plans, remembered=before, answers=dict(answers), assume=check_mode)
+        primary = ""
+        if self.is_second:
+            name = self.settings["llm_stack_primary"]
+            primary = address_of(self.host(name), name)
+        shared = env_values(self.variables.get("__llm_stack_primary_env")) if self.is_second else {}
+        return stack.Others(
+            addresses=self.engine_addresses() if answers is not None else {}, engines=engines, primary=primary, shared=shared
+        )
+
+    def stack_of(
+        self,
+        reading: t.Mapping[str, t.Any],
+        answers: t.Mapping[str, t.Any] | None = None,
+        plan: t.Mapping[str, t.Any] | None = None,
+        check_mode: bool = False,
+    ) -> stack.Stack:
+        """Return the stack that the host is to have.
+
+        :arg reading: what ``host_info`` returned.
+        :arg plan: the host's plan, where it is not the one that the host has.
+        """
+        variables, contents = self.variables, reading.get("contents") or {}
+        node = stack.Node(
+            name=self.name,
+            is_mac=self.is_mac,
+            architecture=str(self.facts.get("architecture") or "x86_64"),
+            ca_pem=str(variables.get("_site_ca_pem") or ""),
+            ca_bundle=str(variables.get("_site_ca_bundle") or stack.CERTIFICATES),
+            no_proxy=[str(one) for one in variables.get("_site_no_proxy") or []],
+            preload=file_of("site/files/preload.py"),
+        )
+        return stack.Stack(
+            settings=self.settings,
+            node=node,
+            reading=reading,
+            plan=deep_plain(plan) if plan else model_plan.parse(contents.get("plan.json") or "") or None,
+            others=self.others(contents.get("engines.json"), answers, check_mode),
+            control_files=gateway.control_files(self.settings["llm_stack_providers"]),
+            known_routes=known_routes(variables),
+        )
+
+    def problems(self, made: stack.Stack, answers: t.Mapping[str, t.Any] | None = None) -> list[str]:
+        """Return what is wrong with the settings of the stack, and with its host."""
+        variables = self.variables
+        facts = {
+            "reading": made.reading,
+            "has": made.has,
+            "uses": made.uses,
+            "gpu": made.gpu,
+            "gateway": made.gateway,
+            "env_names": made.env_names,
+            "env_path": made.env_path,
+            "given_otherwise": made.given_otherwise,
+            "demanded": made.demanded,
+            "shared": made.shared,
+            "secret_names": made.secret_names,
+            "engines": made.others.engines or {},
+            "asked": answers is not None,
+            "silent": silent(answers),
+            "models_dir": made.models_dir,
+            "models_mib": made.models_mib,
+            "is_blind": self.is_blind,
+            "primary_read": "__llm_stack_primary_env" in variables,
+        }
+        return stack_problems.Stack(Raw({**self.settings, **facts}, variables)).all()
+
+    @property
+    def is_blind(self) -> bool:
+        """Whether other hosts cannot be read: with ``-c local`` a task that is delegated to one is done here, without a word."""
+        return (self.variables.get("ansible_connection") or "") == "local" and "ansible_connection" not in self.host(self.name)
+
+
+class Raw(t.Mapping[str, t.Any]):
+    """Variables as they are written, with derived values and defaults for those that are not.
+
+    :arg values: derived values and typed settings.
+    :arg variables: the host's variables, which are taken first.
+    """
+
+    def __init__(self, values: t.Mapping[str, t.Any], variables: Templated) -> None:
+        self.values_of, self.variables = values, variables
+
+    def __getitem__(self, name: str) -> t.Any:
+        return self.variables[name] if name in self.variables else self.values_of[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.variables or name in self.values_of
+
+    def __iter__(self) -> t.Iterator[str]:
+        return iter({*self.variables, *self.values_of})
+
+    def __len__(self) -> int:
+        return len({*self.variables, *self.values_of})
+
+
+def silent(answers: t.Mapping[str, t.Any] | None) -> list[str]:
+    """Return the engines that did not answer."""
+    return [str(name) for name, answer in (answers or {}).items() if answer.get("msg")]
+
+
+def text_of(read: t.Mapping[str, t.Any] | None) -> str:
+    """Return the text of a file that the module ``slurp`` has read; empty without one."""
+    content = (read or {}).get("content")
+    return base64.b64decode(content).decode("utf-8", "replace") if content else ""
+
+
+def env_values(read: t.Mapping[str, t.Any] | None) -> dict[str, str]:
+    """Return the values of an environment file that the module ``slurp`` has read."""
+    return dict(env_file.parse(text_of(read))["values"])
+
+
+def as_json(text: str | None) -> t.Any:
+    """Return what a text of JSON holds; an empty mapping for what is none."""
+    try:
+        return json.loads(text or "{}")
+    except ValueError:
+        return {}
+
+
+def new_salt() -> str:
+    """Return a text that is used once."""
+    return os.urandom(16).hex()

@@ -1,0 +1,82 @@
+# Copyright: (c) 2026, the local_llm.fleet contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Read what a stack is judged by: its host, and the engines of other hosts that its gateway asks."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, field
+
+from ..module_utils import env_file
+from . import stack
+from .services import in_containers
+from .stack_inputs import Inputs, new_salt, silent
+
+#: Runs a module of this collection on the host: its name, and its options.
+Run = t.Callable[[str, dict[str, t.Any]], dict[str, t.Any]]
+COLLECTION = "local_llm.fleet."
+ENGINE_TIMEOUT = 5  # seconds that an engine of another host may take to say which models it holds
+
+
+@dataclass
+class Found:
+    """What was read, and the stack that the host is to have.
+
+    :arg failure: why nothing could be read; empty where it could.
+    """
+
+    stack: stack.Stack
+    problems: list[str] = field(default_factory=list)
+    silent: list[str] = field(default_factory=list)
+    failure: str = ""
+
+
+class StackReading:
+    """Reads one host.
+
+    :arg inputs: its settings.
+    :arg run: what runs modules on it.
+    """
+
+    def __init__(self, inputs: Inputs, run: Run) -> None:
+        self.inputs, self.run = inputs, run
+
+    def read(self, plan: t.Mapping[str, t.Any] | None, check_mode: bool, **more: t.Any) -> Found:
+        """Read the host in one round trip, and the engines of others, where its gateway asks them, in another.
+
+        :arg plan: the host's plan, where it is not the one that it has.
+        :arg more: further options of ``host_info``.
+        """
+        inputs, answers = self.inputs, None
+        options = {**self.options(), **more}
+        reading = self.run(COLLECTION + "host_info", options)
+        empty = stack.Stack(inputs.settings, stack.Node(inputs.name), reading)
+        if reading.get("failed"):
+            return Found(empty, failure=str(reading.get("msg")))
+        if self.asks_engines():
+            asked = self.run(COLLECTION + "ollama_model_info", {"engines": inputs.engine_addresses(), "timeout": ENGINE_TIMEOUT})
+            if asked.get("failed"):
+                return Found(empty, failure=str(asked.get("msg")))
+            answers = asked.get("engines") or {}
+        made = inputs.stack_of(reading, answers, plan, check_mode)
+        return Found(made, inputs.problems(made, answers), silent(answers))
+
+    def options(self) -> dict[str, t.Any]:
+        """Return the options of ``host_info``. Secrets that are given are compared by their digests."""
+        inputs = self.inputs
+        options = stack.parameters(inputs.settings, inputs.is_mac)
+        if not inputs.ports_are_good:
+            options["ports"] = []
+        salt, blank = new_salt(), inputs.stack_of({"files": {}, "containers": [], "units": {}})
+        values = stack.secret_values(blank, {**blank.given, **blank.told})
+        options["environment"] = {name: env_file.digest(value, salt) for name, value in values.items()}
+        return {**options, "environment_salt": salt}
+
+    def asks_engines(self) -> bool:
+        """Whether the gateway in its container asks engines of other hosts, and these are known."""
+        inputs, engines = self.inputs, self.inputs.variables.get("llm_stack_engines", self.inputs.settings["llm_stack_engines"])
+        if isinstance(engines, str) or inputs.is_blind or "litellm" not in in_containers(inputs.settings, inputs.is_mac):
+            return False
+        known = (inputs.variables.get("groups") or {}).get("all") or []
+        return bool([name for name in engines if name != inputs.name]) and all(name in known for name in engines)
