@@ -27,9 +27,10 @@ sys.path.insert(0, str(TOP / "collections"))
 
 from ansible_collections.local_llm.fleet.plugins.filter.plan_text import models_text
 from ansible_collections.local_llm.fleet.plugins.module_utils import env_file
+from ansible_collections.local_llm.fleet.plugins.module_utils.gpu import machine as gpu_reading
 from ansible_collections.local_llm.fleet.plugins.module_utils.host import Host
+from ansible_collections.local_llm.fleet.plugins.module_utils.host import nvidia_driver as driver_reading
 from ansible_collections.local_llm.fleet.plugins.module_utils.ollama_client import OllamaError
-from ansible_collections.local_llm.fleet.plugins.modules import gpu_info, nvidia_driver_info
 from ansible_collections.local_llm.fleet.plugins.plugin_utils import docker_engine, gateway, verify_gpu
 from ansible_collections.local_llm.fleet.plugins.plugin_utils.engine_gpu import engine_gpu
 from ansible_collections.local_llm.fleet.plugins.plugin_utils.model_plan import model_plan
@@ -75,7 +76,7 @@ def plan_of(name: str) -> tuple[dict, dict]:
     with tempfile.TemporaryDirectory() as folder:
         machine = machines.load()[name]
         machines.make(machine, Path(folder))
-        reading = gpu_info.read(Host(15, root=folder))
+        reading = gpu_reading.read(Host(15, root=folder))
         return reading, model_plan(reading, PLAN["_model_plan_catalog"], PLAN["_model_plan_tiers"], machine.get("wishes"))
 
 
@@ -83,7 +84,7 @@ def driver_of(name: str) -> dict:
     with tempfile.TemporaryDirectory() as folder:
         machine = machines.load_drivers()[name]
         machines.make(machine, Path(folder))
-        reading = nvidia_driver_info.read(Host(15, root=folder), [])
+        reading = driver_reading.read(Host(15, root=folder), [])
         return nvidia_driver_plan(reading, DRIVERS["_nvidia_driver_systems"], DRIVERS["_nvidia_driver_packages"], machine.get("wishes"))
 
 

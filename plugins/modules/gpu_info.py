@@ -154,31 +154,15 @@ problems:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.local_llm.fleet.plugins.module_utils.gpu import amd, apple, cards, intel, nvidia, system
+from ansible_collections.local_llm.fleet.plugins.module_utils.gpu import machine
 from ansible_collections.local_llm.fleet.plugins.module_utils.host import Host
-from ansible_collections.local_llm.fleet.plugins.module_utils.host import system as host_system
-
-
-def read(host: Host) -> dict:
-    """Read a machine: what this module returns."""
-    if apple.present(host):
-        gpus, memory, problems = apple.read(host)
-        return {"gpus": gpus, "memory": memory, "os": apple.read_os(host), "problems": problems}
-    found = cards(host)
-    memory, problems = system.read(host)
-    gpus = []
-    for vendor in (nvidia, amd, intel):
-        more, faults = vendor.read(host, found)
-        gpus += more
-        problems += faults
-    return {"gpus": gpus, "memory": memory, "os": host_system.read(host)["name"] or None, "problems": problems}
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec={"timeout": {"type": "int", "default": 15}}, supports_check_mode=True)
     if module.params["timeout"] <= 0:
         module.fail_json(msg="timeout: set a number of seconds above 0")
-    module.exit_json(changed=False, **read(Host(module.params["timeout"])))
+    module.exit_json(changed=False, **machine.read(Host(module.params["timeout"])))
 
 
 if __name__ == "__main__":

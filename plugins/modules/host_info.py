@@ -18,10 +18,12 @@ description:
 options:
   sections:
     description:
-      - What is read. V(stack) is all that is not V(system) or V(daemon).
+      - What is read, in one round trip. V(stack) is the Compose project, its containers, files and ports. V(gpus) and V(driver) are what
+        M(local_llm.fleet.gpu_info) and M(local_llm.fleet.nvidia_driver_info) return, V(engine) what M(local_llm.fleet.ollama_model_info)
+        returns.
     type: list
     elements: str
-    choices: [stack, system, daemon]
+    choices: [stack, system, daemon, gpus, driver, engine]
     default: [stack]
   project:
     description:
@@ -98,6 +100,22 @@ options:
       - What O(environment) was salted with. Use each once.
     type: str
     default: ""
+  checksums:
+    description:
+      - Files whose checksum and date are returned.
+    type: list
+    elements: str
+    default: []
+  daemon_json:
+    description:
+      - Return the text of C(/etc/docker/daemon.json) with the section V(daemon). It may hold the password of a proxy.
+    type: bool
+    default: false
+  engine_url:
+    description:
+      - Address of the engine that the section V(engine) asks.
+    type: str
+    default: http://127.0.0.1:11434
   sources:
     description:
       - Addresses (HTTP or HTTPS) that must be reached. All are tried at the same time.
@@ -207,11 +225,19 @@ system:
       description: What C(uname -m) says.
       type: str
       sample: x86_64
+    kernel:
+      description: What C(uname -s) says.
+      type: str
+      sample: Linux
 daemon:
   description: The Docker daemon, and what its unit gives it on the command line.
   returned: when V(daemon) is one of the O(sections)
   type: dict
   contains:
+    content:
+      description: The text of C(daemon.json), where O(daemon_json) asks for it; empty where there is no such file.
+      type: str
+      sample: "{}"
     installed:
       description: Whether there is a C(dockerd).
       type: bool
@@ -295,6 +321,26 @@ daemon:
           description: The file that names it; empty where none was found.
           type: str
           sample: /etc/systemd/system/docker.service.d/logs.conf
+gpus:
+  description: What M(local_llm.fleet.gpu_info) returns.
+  returned: when V(gpus) is one of the O(sections)
+  type: dict
+  sample: {gpus: [], memory: {total_mib: 24105}, os: Debian 13, problems: []}
+driver:
+  description: What M(local_llm.fleet.nvidia_driver_info) returns, without C(files).
+  returned: when V(driver) is one of the O(sections)
+  type: dict
+  sample: {platform: machine, cards: []}
+engine:
+  description: What M(local_llm.fleet.ollama_model_info) returns of one engine, or C(msg) with the reason why it does not answer.
+  returned: when V(engine) is one of the O(sections)
+  type: dict
+  sample: {version: 0.40.2, models: [], missing: [], loaded: []}
+checksums:
+  description: Of each of O(checksums) C(sha256) (empty for a file that is not there) and C(modified) (seconds since 1970).
+  returned: success
+  type: dict
+  sample: {}
 user:
   description: Who reads, by name. Kept facts may be those of another.
   returned: when V(stack) is one of the O(sections)
@@ -613,30 +659,59 @@ firewall:
 import os
 import ssl
 import typing as t
+from concurrent.futures import ThreadPoolExecutor
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.local_llm.fleet.plugins.module_utils.host import Host, docker, stack, system
+from ansible_collections.local_llm.fleet.plugins.module_utils.gpu import machine
+from ansible_collections.local_llm.fleet.plugins.module_utils.host import Host, docker, nvidia_driver, stack, system
+from ansible_collections.local_llm.fleet.plugins.module_utils.host.files import checksum
+from ansible_collections.local_llm.fleet.plugins.module_utils.ollama_client import OllamaClient, OllamaError
 
+SECTIONS = ["stack", "system", "daemon", "gpus", "driver", "engine"]
+ENGINE_TIMEOUT = 5  # seconds
 READABLE = ("compose.yml", "config.yml", "plan.json", "engines.json")  # files of the project that hold no secret
+
+
+def engine(url: str) -> dict[str, t.Any]:
+    """Return what an engine has on its disk and in memory, or why it does not answer (``msg``)."""
+    try:
+        return OllamaClient(url, ENGINE_TIMEOUT).state()
+    except OllamaError as error:
+        return {"msg": str(error)}
+
+
+def checksums(host: Host, paths: list[str]) -> dict[str, dict[str, t.Any]]:
+    """Return checksum and date of files."""
+    found = {}
+    for path in paths:
+        there = os.path.exists(host.path(path))
+        found[path] = {"sha256": checksum(host.path(path)), "modified": os.stat(host.path(path)).st_mtime if there else None}
+    return found
 
 
 def read(params: dict[str, t.Any]) -> dict[str, t.Any]:
     """Return what the module returns, for its parameters."""
     host = Host(params["timeout"])
-    found: dict[str, t.Any] = {}
-    if "system" in params["sections"]:
-        found["system"] = {**system.read(host), "machine": os.uname().machine}
-    if "daemon" in params["sections"]:
-        found["daemon"] = docker.read(host)
-    if "stack" in params["sections"]:
-        found.update(stack.read(host, params))
-    return found
+    readers: dict[str, t.Callable[[], dict[str, t.Any]]] = {
+        "system": lambda: {**system.read(host), "machine": os.uname().machine, "kernel": os.uname().sysname},
+        "daemon": lambda: {**docker.read(host), **({"content": host.text(docker.DAEMON_JSON) or ""} if params["daemon_json"] else {})},
+        "gpus": lambda: machine.read(host),
+        "driver": lambda: nvidia_driver.read(host, []),
+        "engine": lambda: engine(params["engine_url"]),
+        "stack": lambda: stack.read(host, params),
+    }
+    # They wait for tools and services of the host most of the time.
+    with ThreadPoolExecutor(len(readers)) as pool:
+        jobs = {name: pool.submit(readers[name]) for name in readers if name in params["sections"]}
+        found: dict[str, t.Any] = {name: job.result() for name, job in jobs.items() if name != "stack"}
+        found.update(jobs["stack"].result() if "stack" in jobs else {})
+    return {**found, "checksums": checksums(host, params["checksums"])}
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "sections": {"type": "list", "elements": "str", "choices": ["stack", "system", "daemon"], "default": ["stack"]},
+            "sections": {"type": "list", "elements": "str", "choices": SECTIONS, "default": ["stack"]},
             "project": {"type": "str", "default": "local-llm"},
             "project_dir": {"type": "path", "default": "/opt/local_llm"},
             "containers": {"type": "list", "elements": "str", "default": []},
@@ -653,6 +728,9 @@ def main() -> None:
             "contents": {"type": "list", "elements": "str", "choices": list(READABLE), "default": []},
             "environment": {"type": "dict", "default": {}},
             "environment_salt": {"type": "str", "default": ""},
+            "checksums": {"type": "list", "elements": "str", "default": []},
+            "daemon_json": {"type": "bool", "default": False},
+            "engine_url": {"type": "str", "default": "http://127.0.0.1:11434"},
             "sources": {"type": "list", "elements": "str", "default": []},
             "package_sources": {"type": "bool", "default": False},
             "proxy": {"type": "str", "no_log": True},

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible_collections.local_llm.fleet.plugins.filter.plan_text import models_text, skipped_text
+from ansible_collections.local_llm.fleet.plugins.module_utils.gpu.machine import read
 from ansible_collections.local_llm.fleet.plugins.module_utils.host import Host
-from ansible_collections.local_llm.fleet.plugins.modules.gpu_info import read
 from ansible_collections.local_llm.fleet.plugins.plugin_utils.model_plan import model_plan
 from ansible_collections.local_llm.fleet.plugins.plugin_utils.model_plan import parse as plan_parse
 

@@ -10,8 +10,8 @@ import time
 
 import pytest
 from ansible_collections.local_llm.fleet.plugins.module_utils.gpu import amd, apple, cards, intel, nvidia, pci_address, system, vgpu
+from ansible_collections.local_llm.fleet.plugins.module_utils.gpu.machine import read
 from ansible_collections.local_llm.fleet.plugins.module_utils.host import Host, whole
-from ansible_collections.local_llm.fleet.plugins.modules.gpu_info import read
 from hypothesis import given
 from hypothesis import strategies as st
 
