@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import typing as t
 
@@ -502,3 +503,50 @@ class Decision:
         alike = [name for name in sorted(metapackages) if metapackages[name].endswith("-" + ending)]
         chosen = own or (alike if len(alike) == 1 else [])
         return str(chosen[0][len("linux-image-") :] if chosen else self.reading["kernel"]["release"])
+
+
+HOLD_PATH = "/etc/apt/apt.conf.d/52local-llm-nvidia"
+HELD = "*nvidia*"  # in the list of dnf-automatic
+UNITS = ("nvidia-persistenced", "nvidia-fabricmanager")
+
+
+class Upkeep(t.TypedDict):
+    """What a driver that works is kept with."""
+
+    hold_content: str  #: of the file that keeps it out of unattended upgrades
+    hold_differs: bool  #: whether the host is as it is to be in this
+    excludes: list[str]  #: what dnf-automatic is to leave out
+    services_down: list[str]  #: units that do not run, or are not started with the host
+
+
+def hold_content(family: str) -> str:
+    """Return what keeps the driver out of Debian's and Ubuntu's unattended upgrades."""
+    names = ["nvidia-", "libnvidia-", "libcuda1", "cuda-drivers", "xserver-xorg-video-nvidia"]
+    lines = ["// Ansible managed"]
+    lines += ["// A driver that is upgraded under a running machine does not work until the machine is restarted."]
+    lines += ["Unattended-Upgrade::Package-Blacklist {", *('  "%s";' % name for name in names)]
+    if family == "Ubuntu":
+        lines += ["  // The prebuilt modules belong to one kernel, so that both stay together.", '  "linux-";']
+    return "\n".join([*lines, "};", ""])
+
+
+def upkeep(reading: Data, family: str, hold: bool) -> Upkeep:
+    """Return what a driver that works is kept with.
+
+    :arg reading: what the module nvidia_driver_info returns, with the checksum of :data:`HOLD_PATH` among its ``files``.
+    :arg family: the system's, as the plan has it.
+    :arg hold: whether the driver is to be kept out of unattended upgrades.
+    """
+    tool, excludes = reading["system"].get("package_tool", ""), reading.get("dnf_excludes")
+    content, there = hold_content(family), list(excludes or [])
+    wanted = [one for one in there if one != HELD or hold]
+    if hold and HELD not in wanted:
+        wanted.append(HELD)
+    file = reading["files"][HOLD_PATH]
+    by_apt = tool == "apt" and file != (hashlib.sha256(content.encode()).hexdigest() if hold else "")
+    by_dnf = tool == "dnf" and excludes is not None and wanted != there
+    known = [name for name in UNITS if reading.get("units", {}).get(name, {}).get("exists")]
+    if not reading.get("switches"):
+        known = [name for name in known if name != "nvidia-fabricmanager"]
+    down = [name for name in known if not (reading["units"][name]["active"] and reading["units"][name]["enabled"])]
+    return {"hold_content": content, "hold_differs": by_apt or by_dnf, "excludes": wanted, "services_down": down}

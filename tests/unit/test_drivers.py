@@ -15,7 +15,7 @@ import pytest
 import yaml
 from ansible_collections.local_llm.fleet.plugins.filter.nvidia_driver_plan import FilterModule, nvidia_driver_plan
 from ansible_collections.local_llm.fleet.plugins.module_utils.host import Host
-from ansible_collections.local_llm.fleet.plugins.modules.nvidia_driver_info import (
+from ansible_collections.local_llm.fleet.plugins.module_utils.host.nvidia_driver import (
     generation,
     natural,
     parse_modinfo,
@@ -205,9 +205,9 @@ def role(tmp_path_factory):
         if "headers" in task["name"]
     )
     facts = {
-        "differs": "{{ _nvidia_driver_hold_differs | bool }}",
+        "differs": "{{ _nvidia_driver_upkeep.hold_differs }}",
         "tool": "{{ _nvidia_driver_package_tool }}",
-        "excludes": "{{ _nvidia_driver_excludes }}",
+        "excludes": "{{ _nvidia_driver_upkeep.excludes }}",
         "headers": "{{ _nvidia_driver_headers }}",
         "says": task["ansible.builtin.assert"]["fail_msg"],
         "fails": "{{ not (%s) }}" % task["ansible.builtin.assert"]["that"],
