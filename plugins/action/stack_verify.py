@@ -32,6 +32,7 @@ class ActionModule(ActionBase):
                 "services": {"type": "list", "elements": "str"},
                 "shared": {"type": "list", "elements": "str"},
                 "plan": {"type": "dict"},
+                "reading": {"type": "dict"},
                 "silent": {"type": "list", "elements": "str", "default": []},
                 "native_engine": {"type": "dict", "options": NATIVE},
                 "native_gateway": {"type": "dict", "options": NATIVE},
@@ -47,7 +48,9 @@ class ActionModule(ActionBase):
         except SettingsError as error:
             return {"failed": True, "msg": str(error)}
         is_mac = (self.task_vars.get("ansible_facts") or {}).get("system") == "Darwin"
-        reading = self.read(verify.host_parameters(found, is_mac), wait=0 if args["ask_only"] else found["stack_verify_timeout"])
+        reading = args["reading"]
+        if not reading or is_starting(reading):
+            reading = self.read(verify.host_parameters(found, is_mac), wait=0 if args["ask_only"] else found["stack_verify_timeout"])
         if reading.get("failed"):
             return reading
         stack = verify.Stack(
@@ -73,8 +76,7 @@ class ActionModule(ActionBase):
         ends = time.monotonic() + wait
         while True:
             reading = self.module("host_info", parameters)
-            starting = any(one["health"] == "starting" for one in reading.get("containers") or [])
-            if not starting or time.monotonic() > ends:
+            if not is_starting(reading) or time.monotonic() > ends:
                 return reading
             time.sleep(POLL)
 
@@ -107,6 +109,11 @@ class ActionModule(ActionBase):
         """Ask one further question; where it fails, the result has ``msg``."""
         result = self.module("llm_endpoint_check", {**question, "use_proxy": False})
         return result if result.get("failed") else {key: value for key, value in result.items() if key != "msg"}
+
+
+def is_starting(reading: dict[str, t.Any]) -> bool:
+    """Whether a container's health is not known yet."""
+    return any(one["health"] == "starting" for one in reading.get("containers") or [])
 
 
 def given(args: dict[str, t.Any]) -> dict[str, t.Any]:

@@ -47,10 +47,12 @@ WIDTHS = {1: 32, 5: 60}  # characters of GPU and of DOES NOT GET; site.yml and t
 def plan_table(plans: dict[str, dict]) -> list[str]:
     """Return the plans of many hosts as the lines of one table.
 
-    :arg plans: from host to plan; to None for a host that did not answer.
+    :arg plans: from host to plan; to None for a host that did not answer, to a mapping without one for a host without an engine.
     """
     rows = [list(HEADS)]
     for host, plan in plans.items():
+        if plan is not None and "status" not in plan:
+            continue  # a mere gateway, which has none
         row = cells(host, plan) if plan else [host, "?", "?", "unread", "-", "no answer: see the task that failed above"]
         for column, width in WIDTHS.items():
             row[column] = row[column] if len(row[column]) <= width else row[column][: width - 3] + "..."

@@ -36,6 +36,10 @@ options:
     description:
       - The host's model plan. Without it it is the host's C(plan.json).
     type: dict
+  reading:
+    description:
+      - What M(local_llm.fleet.host_info) has returned of the host, where nothing was changed since. Without it the host is read.
+    type: dict
   silent:
     description:
       - Engines of other hosts that did not answer in this run, to name them where the gateway does not answer.

@@ -147,7 +147,7 @@ def sources(variables: Variables) -> dict[str, str]:
     """Return the addresses that the host will fetch from, and for each the variables to look at where it does not answer.
 
     :arg variables: those of :func:`images`, ``site_*``, ``_site_engine_native``, ``_site_gateway_native``, ``llm_stack_services``,
-        ``is_complete`` (whether the stack runs already), ``reading``, ``__docker_engine_plan`` and
+        ``is_complete`` (whether the stack runs already), ``reading``, ``docker_plan`` and
         ``docker_engine_repository`` where Docker is to be installed, ``ollama_native_url`` or ``litellm_native_*`` where those are native.
     """
     has_ollama = "ollama" in words(variables["llm_stack_services"])
@@ -177,7 +177,7 @@ def sources(variables: Variables) -> dict[str, str]:
     if native_gateway and not truth(variables["_litellm_native_installed"]):
         index = re.sub("//[^/@]*@", "//", str(variables["litellm_native_index_url"] or PYPI))
         add(index.rstrip("/") + "/", "litellm_native_index_url")
-    docker = variables.get("__docker_engine_plan") or {}
+    docker = variables["docker_plan"]
     if variables["reading"]["docker"] is None and docker.get("source") == "docker":
         add(variables["docker_engine_repository"] + "/", "docker_engine_repository")
     return {address: " and ".join(names) for address, names in found.items()}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 import yaml
@@ -37,7 +38,7 @@ def deep_plain(value: t.Any) -> t.Any:
 
 
 class Templated(Mapping[str, t.Any]):
-    """A host's variables, whose templates are replaced when they are asked for, each once.
+    """A host's variables, whose templates are replaced when they are asked for, each once. What is in ``known`` is taken first.
 
     :arg variables: the variables as Ansible hands them to plugins.
     :arg template: what replaces the templates in a value.
@@ -56,24 +57,31 @@ class Templated(Mapping[str, t.Any]):
         return self.known[name]
 
     def __contains__(self, name: object) -> bool:
-        return name in self.variables
+        return name in self.known or name in self.variables
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.variables)
+        return iter({**self.variables, **self.known})
 
     def __len__(self) -> int:
-        return len(self.variables)
+        return len({**self.variables, **self.known})
 
 
 class SettingsError(Exception):
     """Settings that are of the wrong type, with a line for each."""
 
 
+@cache
+def tables(role: str) -> dict[str, t.Any]:
+    """Return the variables of a role's vars as they are written: its tables, such as packages by system."""
+    return dict(yaml.safe_load((ROLES / role / "vars/main.yml").read_text(encoding="utf-8")))
+
+
+@cache
 def options(role: str) -> dict[str, dict[str, t.Any]]:
-    """Return the options of a role's argument_specs, by name."""
+    """Return the options of a role's argument_specs, by name. A default that is a template has to be known by whoever asks."""
     specs = yaml.safe_load((ROLES / role / "meta/argument_specs.yml").read_text(encoding="utf-8"))
     return {
-        name: {key: value for key, value in option.items() if key not in NOT_VALIDATED}
+        name: {key: value for key, value in option.items() if key not in NOT_VALIDATED and not (key == "default" and "{{" in str(value))}
         for name, option in specs["argument_specs"]["main"]["options"].items()
     }
 

@@ -847,7 +847,7 @@ def parameters(settings: Data, is_mac: bool) -> dict[str, t.Any]:
         "ports": [{"address": address, "port": port} for address, port in published(settings, names).values()],
         "units": [] if is_mac else [FIREWALL, PRELOAD, GPU],
         "paths": [folder.rpartition("/")[0] or "/", folder] if folder.startswith("/") else [],
-        "contents": ["plan.json", "engines.json"],
+        "contents": ["compose.yml", "config.yml", "plan.json", "engines.json"],
     }
 
 

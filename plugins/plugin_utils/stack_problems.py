@@ -114,7 +114,7 @@ class Stack:
     """The problems of one host's Compose stack.
 
     :arg variables: the settings ``site_*`` and ``llm_stack_*`` as they are written, ``groups``, ``hostvars``, and what
-        ``stack_inputs.Inputs.problems`` derives: ``reading`` (what ``host_info`` returned), ``has``, ``uses``, ``gpu``, ``gateway``,
+        ``inputs.Inputs.problems`` derives: ``reading`` (what ``host_info`` returned), ``has``, ``uses``, ``gpu``, ``gateway``,
         ``env_names``, ``env_path``, ``given_otherwise``, ``demanded``, ``shared``, ``secret_names``, ``engines``, ``asked``, ``silent``,
         ``models_dir``, ``models_mib``, ``is_blind``, ``primary_read``.
     """

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 from ..module_utils import env_file
 from . import stack
+from .inputs import Inputs, new_salt, silent
 from .services import in_containers
-from .stack_inputs import Inputs, new_salt, silent
 
 #: Runs a module of this collection on the host: its name, and its options.
 Run = t.Callable[[str, dict[str, t.Any]], dict[str, t.Any]]
@@ -42,10 +42,17 @@ class StackReading:
     def __init__(self, inputs: Inputs, run: Run) -> None:
         self.inputs, self.run = inputs, run
 
-    def read(self, plan: t.Mapping[str, t.Any] | None, check_mode: bool, **more: t.Any) -> Found:
+    def read(
+        self,
+        plan: t.Mapping[str, t.Any] | None,
+        check_mode: bool,
+        decide: t.Callable[[dict[str, t.Any]], t.Mapping[str, t.Any] | None] | None = None,
+        **more: t.Any,
+    ) -> Found:
         """Read the host in one round trip, and the engines of others, where its gateway asks them, in another.
 
         :arg plan: the host's plan, where it is not the one that it has.
+        :arg decide: makes the plan from what was read.
         :arg more: further options of ``host_info``.
         """
         inputs, answers = self.inputs, None
@@ -54,12 +61,17 @@ class StackReading:
         empty = stack.Stack(inputs.settings, stack.Node(inputs.name), reading)
         if reading.get("failed"):
             return Found(empty, failure=str(reading.get("msg")))
+        if "system" in reading:
+            was_mac = inputs.is_mac
+            inputs.learn(reading["system"])
+            if inputs.is_mac and not was_mac:  # which has other services in containers, and no units
+                return self.read(plan, check_mode, decide, **more)
         if self.asks_engines():
             asked = self.run(COLLECTION + "ollama_model_info", {"engines": inputs.engine_addresses(), "timeout": ENGINE_TIMEOUT})
             if asked.get("failed"):
                 return Found(empty, failure=str(asked.get("msg")))
             answers = asked.get("engines") or {}
-        made = inputs.stack_of(reading, answers, plan, check_mode)
+        made = inputs.stack_of(reading, answers, decide(reading) if decide else plan, check_mode)
         return Found(made, inputs.problems(made, answers), silent(answers))
 
     def options(self) -> dict[str, t.Any]:

@@ -245,3 +245,52 @@ def test_environment_files_are_read_as_compose_does(host):
     for text, one, answer in zip(texts, read, answers):
         found = None if answer is None else {name: value.replace("$$", "$") for name, value in answer.items() if value is not None}
         assert found == (None if one["unread_lines"] else one["values"]), repr(text)
+
+
+DRIFT = f"""
+set -e
+sed -i 's/mem_limit: 1g/mem_limit: 2g/' {PROJECT}/compose.yml
+docker stop litellm >/dev/null
+docker exec ollama ollama rm tinyllama >/dev/null
+iptables -t mangle -F
+systemctl disable --quiet local-llm-preload.service
+chmod 0644 {PROJECT}/.env
+echo '{{}}' >/etc/docker/daemon.json
+"""
+# What the table says of it: role, what, and why.
+DRIFTED = [
+    "docker_engine  /etc/docker/daemon.json    differs",
+    "llm_stack      .env                       others than root may read it",
+    "llm_stack      compose.yml                differs",
+    "llm_stack      local-llm-preload.service  has to be enabled",
+    "llm_stack      firewall                   its rules are not in force",
+    "llm_stack      litellm                    is exited",
+    "ollama_models  tinyllama                  is not on the engine",
+]
+
+
+def playbook(name, *options):
+    command = ["ansible-playbook", "-i", TOP / "molecule/low_spec/inventory", TOP / name, *options]
+    done = subprocess.run(command, cwd=TOP, capture_output=True, text=True, check=False)
+    print(done.stdout, done.stderr)
+    return done
+
+
+def table(done):
+    """The table of what differs, without the names of the hosts."""
+    lines = done.stdout.split("TASK [Show what differs]")[1].splitlines()
+    return [line.strip().split(None, 1)[1] for line in lines if line.startswith("        molecule-low ")]
+
+
+def test_what_has_drifted_is_named_and_put_right_by_one_run(host):
+    with host.sudo():
+        assert host.run("bash -c %s", DRIFT).rc == 0
+    seen = playbook("playbooks/plan.yml", "-e", "plan_exit_code=true")
+    assert table(seen) == DRIFTED and seen.returncode == 2, seen.stdout
+    with host.sudo():
+        assert not host.file("/etc/docker/daemon.json").contains("log-driver"), "plan.yml has changed something"
+    done = playbook("site.yml")
+    assert table(done) == DRIFTED and done.returncode == 0
+    again = playbook("site.yml")
+    assert table(again) == ["-     nothing"] and " changed=0 " in again.stdout
+    assert playbook("playbooks/plan.yml", "-e", "plan_exit_code=true").returncode == 0

@@ -17,6 +17,7 @@ def hosts(machines, prefix, role):
         prefix + name: {
             "ansible_connection": "community.docker.docker",
             "ansible_host": f"machine-{prefix}{name}",
+            "ansible_become": False,  # they are asked as root, and have no sudo
             "ansible_python_interpreter": "/usr/bin/python3",
             **{f"{role}_{wish}": value for wish, value in machine.get("wishes", {}).items()},
         }

@@ -21,6 +21,7 @@ sys.path.insert(0, str(TOP / "collections"))
 from ansible_collections.local_llm.fleet.plugins.filter.plan_text import models_text, skipped_text
 
 MACHINES = make.load()
+ROLES = ("nvidia_driver", "docker_engine", "nvidia_container_toolkit", "model_plan", "llm_stack", "ollama_models", "-")
 DRIVERS = make.load_drivers()
 
 
@@ -88,14 +89,20 @@ def test_no_machine_was_written_to_by_the_driver(driven):
 
 
 def test_every_machine_has_one_line_on_the_screen(planned):
-    lines = planned[0].stdout.splitlines()
+    plans, changes = planned[0].stdout.split("TASK [Show what differs]")
     for name in MACHINES:
-        assert len([line for line in lines if line.startswith(f"        {name} ")]) == 1
+        assert len([line for line in plans.splitlines() if line.startswith(f"        {name} ")]) == 1
+        # None of these machines has anything of what it is to get.
+        lines = [line.split() for line in changes.splitlines() if line.startswith(f"        {name} ")]
+        assert lines and all(line[1] in ROLES for line in lines), lines
 
 
 def test_it_fails_for_those_that_would_stop_and_for_no_others(planned):
     assert planned[0].returncode == 2
-    refused = [name for name in MACHINES if "status" in MACHINES[name]["expect"]]
+    # A host that site.yml gives its driver first does not stop it.
+    driver = [name for name, plan in planned[1].items() if any(change["role"] == "nvidia_driver" for change in plan["changes"])]
+    refused = [name for name in MACHINES if "status" in MACHINES[name]["expect"] and name not in driver]
+    assert "new-card" in driver and refused
     failed = [line.split()[0] for line in planned[0].stdout.splitlines() if " failed=1 " in line]
     assert sorted(failed) == sorted(refused)
     assert " changed=1" not in planned[0].stdout
@@ -109,8 +116,9 @@ def test_no_machine_was_written_to(planned):
 
 def test_an_unreachable_host_has_its_line(tmp_path):
     (tmp_path / "hosts.yml").write_text(
-        "llm_hosts: {hosts: {gone: {ansible_connection: community.docker.docker, ansible_host: machine-nowhere},"
-        " t4: {ansible_connection: community.docker.docker, ansible_host: machine-t4, ansible_python_interpreter: /usr/bin/python3}}}"
+        "llm_hosts: {hosts: {gone: {ansible_connection: community.docker.docker, ansible_host: machine-nowhere, ansible_become: false},"
+        " t4: {ansible_connection: community.docker.docker, ansible_host: machine-t4, ansible_become: false,"
+        " ansible_python_interpreter: /usr/bin/python3}}}"
     )
     done = run_plan(tmp_path / "hosts.yml")
     assert "gone  ?         ?      unread" in done.stdout, done.stdout

@@ -11,7 +11,7 @@ import types
 
 import pytest
 from ansible.plugins.action import ActionBase
-from ansible_collections.local_llm.fleet.plugins.action import preflight, stack_secrets, stack_state, stack_verify
+from ansible_collections.local_llm.fleet.plugins.action import host_plan, preflight, stack_secrets, stack_state, stack_verify
 from ansible_collections.local_llm.fleet.plugins.plugin_utils.role_settings import settings
 
 READING = {
@@ -44,6 +44,7 @@ def run(monkeypatch):
     def run(action, variables, results, args=None, check=False):
         door, calls = object.__new__(action.ActionModule), []
         door._task = types.SimpleNamespace(args=args or {}, no_log=False, check_mode=check)
+        door._loader = types.SimpleNamespace(get_real_file=lambda path: path)
         door._templar = types.SimpleNamespace(template=lambda value: value)
 
         def execute(module_name, module_args, task_vars):
@@ -115,8 +116,6 @@ HOST = {
     "hostvars": {"box": {"ansible_connection": "ssh"}, "box7": {"site_address": "192.0.2.7"}},
     "inventory_hostname": "box",
     "llm_stack_services": ["ollama"],
-    "_site_ca_path": "/nowhere.pem",
-    "_site_ca_pem": "",
     "_site_engine_native": False,
     "_site_gateway_native": False,
     "_site_no_proxy": ["localhost"],
@@ -129,7 +128,30 @@ FULL = {
     "cdi": [],
     "docker": {**READING["docker"], "version": "26.1.5", "volumes": []},
 }
-PREFLIGHT = {**settings(["site", "llm_stack", "preflight"], {}, str), **HOST, "model_plan_setting_problems": []}
+CPU = {"gpus": [], "memory": {"total_mib": 24105, "limit_mib": None}, "os": "Debian 13", "problems": []}
+SYSTEM = {
+    "id": "debian",
+    "version": "13",
+    "codename": "trixie",
+    "name": "Debian 13",
+    "package_tool": "apt",
+    "machine": "x86_64",
+    "kernel": "Linux",
+}
+DAEMON = {
+    "installed": True, "snap": False, "version": "26.1.5", "errors": [], "compose_version": "2.26.1", "data_root": "/var/lib/docker",
+    "log_driver": "json-file", "flags": [], "applied": True, "unfinished": False, "mirrors": [], "insecure": [], "has_proxy": False,
+    "runtimes": [], "cdi": False, "content": "{}",
+}  # fmt: skip
+NO_CARD = {
+    "platform": "machine", "system": SYSTEM, "cards": [], "lent": [], "smi": {"gpus": 0, "version": None}, "loaded": {"version": None},
+    "packages": {}, "switches": 0,
+}  # fmt: skip
+WHOLE = {
+    **FULL, "gpus": CPU, "system": SYSTEM, "daemon": DAEMON, "driver": NO_CARD, "engine": {"msg": "no answer"}, "packages": {},
+    "checksums": {"/etc/apt/apt.conf.d/52local-llm-nvidia": {"sha256": "", "modified": None}}, "contents": {},
+}  # fmt: skip
+PREFLIGHT = {**settings(["site", "llm_stack", "preflight"], {}, str), **HOST}
 REACHED = {
     "clock_offset": 0.0,
     "paths": [{"path": "/srv/docker", "free_mib": 1}],
@@ -138,7 +160,7 @@ REACHED = {
 
 
 def test_preflight_tells_all_at_once(run):
-    done, calls = run(preflight, {**PREFLIGHT, "llm_stack_ollama_memory": "many"}, [FULL, REACHED])
+    done, calls = run(preflight, {**PREFLIGHT, "llm_stack_ollama_memory": "many"}, [WHOLE, REACHED])
     assert calls[1][1]["paths"] == ["/srv/docker"] and "https://registry-1.docker.io/v2/" in calls[1][1]["sources"]
     assert not {"proxy", "ca_pem"} & set(calls[1][1])
     assert done["msg"].splitlines() == [
@@ -151,35 +173,39 @@ def test_preflight_tells_all_at_once(run):
 
 def test_preflight_tries_no_address_of_wrong_settings(run):
     wrong = {"site_model_mirror": "http://m", "site_ca_certificate": "/nowhere.pem"}
-    done, calls = run(preflight, {**PREFLIGHT, **wrong}, [FULL])
+    done, calls = run(preflight, {**PREFLIGHT, **wrong}, [WHOLE])
     assert len(calls) == 1 and done["failed"] and done["msg"].startswith("Nothing was changed. 2 to fix first:\n- site_model_mirror: ")
 
 
 def test_preflight_of_a_good_host(run, tmp_path):
-    (tmp_path / "ca.pem").touch()
+    (tmp_path / "ca.pem").write_text("-----BEGIN CERTIFICATE-----")
     good = {
-        "site_ca_certificate": "ca.pem",
-        "_site_ca_path": str(tmp_path / "ca.pem"),
-        "_site_ca_pem": "-----BEGIN CERTIFICATE-----",
+        "site_ca_certificate": str(tmp_path / "ca.pem"),
         "_site_gateway_native": True,
         "__litellm_native_state": {},
         "_litellm_native_problems": [],
-        "__docker_engine_plan": {"problems": ["of a Docker that runs"]},
     }
     own = {"project": "local-llm", "service": "ollama", "status": "running", "environment_differs": []}
-    reading = {**FULL, "files": {"compose.yml": {}}, "containers": [own]}
+    # What is wrong with a Docker that runs is told by its own role.
+    daemon = {**DAEMON, "snap": True}
+    reading = {**WHOLE, "daemon": daemon, "files": {"compose.yml": {}}, "containers": [own]}
     done, calls = run(preflight, {**PREFLIGHT, **good}, [reading])
     assert done == {"changed": False} and [name for name, _args in calls] == ["host_info"]
     done, _calls = run(preflight, {**PREFLIGHT, **good, "_site_engine_native": True}, [reading])
     assert "- site_engine: the engine of this host runs in a container; run playbooks/uninstall.yml" in done["msg"]
 
 
+def test_preflight_tells_what_keeps_docker_from_being_installed(run):
+    done, _calls = run(preflight, {**PREFLIGHT, "preflight_reach": "never"}, [{**WHOLE, "daemon": {**DAEMON, "snap": True}}])
+    assert "- Docker on this host is the snap package" in done["msg"]
+
+
 def test_preflight_leaves_a_host_without_containers_to_its_own_role(run):
     native = {"site_engine": "native", "_site_engine_native": True, "preflight_reach": "never", "llm_stack_ollama_memory": "many"}
-    assert run(preflight, {**PREFLIGHT, **native}, [FULL])[0] == {"changed": False}
+    assert run(preflight, {**PREFLIGHT, **native}, [WHOLE])[0] == {"changed": False}
 
 
-@pytest.mark.parametrize("results", [[{"failed": True, "msg": "no Python"}], [FULL, {"failed": True, "msg": "no Python"}]])
+@pytest.mark.parametrize("results", [[{"failed": True, "msg": "no Python"}], [WHOLE, {"failed": True, "msg": "no Python"}]])
 def test_preflight_passes_on_what_keeps_it_from_reading(run, results):
     done, _calls = run(preflight, PREFLIGHT, results)
     assert done == {"failed": True, "msg": "no Python"}
@@ -189,6 +215,45 @@ def test_settings_of_the_wrong_type_are_told(run):
     for action in (preflight, stack_state):
         done, calls = run(action, {**PREFLIGHT, "site_gateway_port": "many"}, [])
         assert done["failed"] and "site_gateway_port" in done["msg"] and calls == []
+
+
+BARE = {name: value for name, value in HOST.items() if not name.startswith("_") and name != "ansible_facts"}
+FREE = {**REACHED, "sources": [], "paths": [{"path": "/srv/docker", "free_mib": 90000}]}
+
+
+def test_the_plan_of_a_host_is_made_from_one_reading(run):
+    done, calls = run(host_plan, BARE, [WHOLE, FREE])
+    assert [name for name, _args in calls] == ["host_info", "host_info"] and calls[1][1]["sources"]
+    assert set(calls[0][1]["sections"]) == {"stack", "system", "daemon", "gpus", "driver", "engine"}
+    assert done["roles"] == ["docker_engine", "nvidia_container_toolkit", "model_plan", "llm_stack", "ollama_models"], done
+    assert done["plan"]["tier"] == "cpu" and done["docker"] and not done["native"]
+    assert "daemon" not in done["reading"] and done["stack"]["exists"] and not done["changed"]
+    done, calls = run(host_plan, BARE, [WHOLE], {"preflight": False}, check=True)
+    assert len(calls) == 1 and not done["stack"]["exists"]
+
+
+def test_a_host_that_cannot_be_what_it_is_to_be_is_told_all_at_once(run):
+    wrong = {**BARE, "model_plan_require": ["gpt-oss:120b"], "llm_stack_ollama_memory": "many"}
+    done, _calls = run(host_plan, wrong, [WHOLE, FREE])
+    lines = done["msg"].splitlines()
+    assert lines[0] == "Nothing was changed. 2 to fix first:" and [line.split(":")[0] for line in lines[1:]] == [
+        "- llm_stack_ollama_memory",
+        "- model_plan_require",
+    ]
+    assert run(host_plan, BARE, [WHOLE, {"failed": True, "msg": "no Python"}])[0]["msg"] == "no Python"
+    assert run(host_plan, BARE, [{"failed": True, "msg": "no Python"}])[0]["msg"] == "no Python"
+    assert "site_gateway_port" in run(host_plan, {**BARE, "site_gateway_port": "many"}, [])[0]["msg"]
+
+
+def test_services_without_containers_are_left_to_their_roles(run):
+    done, calls = run(host_plan, {**BARE, "site_engine": "native"}, [WHOLE])
+    assert done["native"] and not done["docker"] and len(calls) == 1 and done["roles"][-2:] == ["llm_stack", "ollama_models"]
+
+
+def test_a_mac_is_read_again_as_one(run):
+    mac = {**WHOLE, "system": {**SYSTEM, "kernel": "Darwin", "machine": "arm64", "package_tool": ""}}
+    done, calls = run(host_plan, BARE, [mac, mac])
+    assert [args["units"] == [] for _name, args in calls] == [False, True] and "PATH" in done["environment"]
 
 
 STATE = {**settings(["site", "llm_stack"], {}, str), **HOST}

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the local_llm.fleet contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Take what a stack is made from out of a host's variables."""
+"""Take what a host is to be out of its variables: typed settings, and what follows from them."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import os
 import typing as t
 from dataclasses import dataclass
 
-import yaml
-
 from ..module_utils import env_file
 from . import fleet, gateway, model_plan, stack, stack_problems
-from .role_settings import ROLES, Templated, deep_plain, settings
+from .role_settings import ROLES, Templated, deep_plain, settings, tables
+from .services import is_native
+from .stack_problems import EVERYWHERE
 
 Template = t.Callable[[t.Any], t.Any]
 DEFAULT_SERVICES = ["ollama", "db", "litellm"]
@@ -28,7 +28,7 @@ def file_of(path: str) -> str:
 
 def known_routes(variables: t.Mapping[str, t.Any]) -> list[str]:
     """Return the routes of all models that some host may have: those of the catalog, and of what the settings add to it."""
-    catalog = yaml.safe_load(file_of("model_plan/vars/main.yml"))["_model_plan_catalog"]
+    catalog = tables("model_plan")["_model_plan_catalog"]
     entries = {
         **catalog,
         **{name: {**catalog.get(name, {}), **(own or {})} for name, own in (variables.get("model_plan_catalog") or {}).items()},
@@ -43,23 +43,82 @@ def address_of(host: t.Mapping[str, t.Any], name: str) -> str:
 
 @dataclass(frozen=True)
 class Inputs:
-    """What the settings of a host say of its stack, before the host is read.
+    """What the settings of a host say, before the host is read.
 
-    :arg variables: the host's variables, with those of the role ``site``.
-    :arg template: what replaces the templates in a value.
-    :raises SettingsError: for settings of the wrong type.
+    :arg variables: the host's variables.
+    :arg settings: the settings of the roles, by name, of the types that their argument_specs give.
+    :arg read_file: returns the text of a file on the control node, from a vault or not.
     """
 
     variables: Templated
     settings: dict[str, t.Any]
+    read_file: t.Callable[[str], str]
 
     @classmethod
-    def of(cls, task_vars: t.Mapping[str, t.Any], template: Template, roles: t.Sequence[str] = ()) -> Inputs:
+    def of(
+        cls, task_vars: t.Mapping[str, t.Any], template: Template, read_file: t.Callable[[str], str], roles: t.Sequence[str] = ()
+    ) -> Inputs:
         """Take them out of a task's variables.
 
-        :arg roles: further roles whose settings are taken.
+        :arg roles: further roles whose settings are taken, besides ``site`` and ``llm_stack``.
+        :raises SettingsError: for settings of the wrong type.
         """
-        return cls(Templated(task_vars, template), settings(["site", "llm_stack", *roles], task_vars, template))
+        return cls(Templated(task_vars, template), settings(["site", "llm_stack", *roles], task_vars, template), read_file)
+
+    def learn(self, system: t.Mapping[str, t.Any]) -> None:
+        """Take over what was read of the operating system, where no facts were gathered.
+
+        :arg system: ``system`` of ``host_info``.
+        """
+        known = {"system": system["kernel"], "architecture": system["machine"], "pkg_mgr": system["package_tool"]}
+        self.variables.known["ansible_facts"] = {**known, **self.facts}
+
+    @property
+    def no_proxy(self) -> list[str]:
+        """Hosts and domains that are reached without the proxy."""
+        return ["localhost", "127.0.0.1", "::1", *self.settings["site_no_proxy"]]
+
+    @property
+    def ca_path(self) -> str:
+        """The file on the control node with the site's own authorities; empty without any. A relative path begins where the playbook
+        is started, which Ansible may have left since."""
+        name = self.settings["site_ca_certificate"]
+        return os.path.join(os.environ.get("PWD") or os.getcwd(), name) if name else ""
+
+    @property
+    def ca_pem(self) -> str:
+        """The certificates of the site's own authorities; empty without any, or where there is no such file."""
+        return self.read_file(self.ca_path).rstrip() + "\n" if self.ca_path and os.path.isfile(self.ca_path) else ""
+
+    @property
+    def ca_store(self) -> dict[str, str]:
+        """Where the host takes up certificates: ``anchor``, ``bundle``, ``command``."""
+        stores = tables("site")["_site_ca_stores"]
+        return dict(stores.get(self.facts.get("pkg_mgr"), stores["apt"]))
+
+    @property
+    def gateway_host(self) -> str:
+        """The address at which the host itself reaches its gateway."""
+        bind = self.settings["site_gateway_bind"]
+        return {EVERYWHERE: "127.0.0.1", "::": "[::1]"}.get(bind, stack.in_url(bind))
+
+    @property
+    def engine_url(self) -> str:
+        """The address at which the host itself reaches its engine."""
+        bind = self.settings["site_ollama_bind"]
+        return "http://%s:%s" % ("127.0.0.1" if bind == EVERYWHERE else bind, self.settings["site_ollama_port"])
+
+    @property
+    def derived(self) -> dict[str, t.Any]:
+        """What the role ``site`` derives from its settings, by the names of its variables."""
+        settings, is_mac = self.settings, self.is_mac
+        return {
+            "_site_engine_native": is_native(settings, "site_engine", is_mac),
+            "_site_gateway_native": is_native(settings, "site_gateway", is_mac),
+            "_site_no_proxy": self.no_proxy,
+            "_site_ca_path": self.ca_path,
+            "_site_ca_pem": self.ca_pem,
+        }
 
     @property
     def facts(self) -> t.Mapping[str, t.Any]:
@@ -89,7 +148,7 @@ class Inputs:
     @property
     def raw(self) -> t.Mapping[str, t.Any]:
         """The settings as they are written, so that wrong ones can be told, with the defaults of the others."""
-        return Raw(self.settings, self.variables)
+        return Raw({**self.settings, **self.derived}, self.variables)
 
     def host(self, name: str) -> t.Mapping[str, t.Any]:
         """Return the variables of a host of the inventory; nothing of one that it has not."""
@@ -155,9 +214,9 @@ class Inputs:
             name=self.name,
             is_mac=self.is_mac,
             architecture=str(self.facts.get("architecture") or "x86_64"),
-            ca_pem=str(variables.get("_site_ca_pem") or ""),
-            ca_bundle=str(variables.get("_site_ca_bundle") or stack.CERTIFICATES),
-            no_proxy=[str(one) for one in variables.get("_site_no_proxy") or []],
+            ca_pem=self.ca_pem,
+            ca_bundle=self.ca_store["bundle"],
+            no_proxy=self.no_proxy,
             preload=file_of("site/files/preload.py"),
         )
         return stack.Stack(
@@ -193,7 +252,7 @@ class Inputs:
             "is_blind": self.is_blind,
             "primary_read": "__llm_stack_primary_env" in variables,
         }
-        return stack_problems.Stack(Raw({**self.settings, **facts}, variables)).all()
+        return stack_problems.Stack(Raw({**self.settings, **self.derived, **facts}, variables)).all()
 
     @property
     def is_blind(self) -> bool:

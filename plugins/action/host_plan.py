@@ -1,0 +1,84 @@
+# Copyright: (c) 2026, the local_llm.fleet contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reads a host in one round trip, and has plugin_utils.host decide what has to be done for all roles."""
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+
+from ansible.plugins.action import ActionBase
+from ansible_collections.local_llm.fleet.plugins.plugin_utils import host, preflight
+from ansible_collections.local_llm.fleet.plugins.plugin_utils.inputs import Inputs
+from ansible_collections.local_llm.fleet.plugins.plugin_utils.role_settings import SettingsError
+from ansible_collections.local_llm.fleet.plugins.plugin_utils.stack_reading import StackReading
+
+#: What a verification needs of the reading. The rest is large, or may hold the password of a proxy.
+VERIFIED = (
+    "clock_offset", "containers", "contents", "docker", "environment", "files", "firewall", "iptables", "memory_mib", "paths", "ports",
+    "project_dir", "systemd", "unfinished", "units", "user",
+)  # fmt: skip
+
+
+class ActionModule(ActionBase):
+    """See the documentation of the module of this name."""
+
+    _supports_check_mode = True
+    _supports_diff = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        super().run(tmp, task_vars)
+        switches = {"preflight": {"type": "bool", "default": True}, "report": {"type": "bool", "default": False}}
+        _validated, args = self.validate_argument_spec(switches)
+        self.task_vars = task_vars or {}
+        try:
+            inputs = Inputs.of(self.task_vars, self._templar.template, self.read_file, host.SETTINGS)
+        except SettingsError as error:
+            return {"failed": True, "msg": str(error)}
+        check_mode = self._task.check_mode
+        found = StackReading(inputs, self.module).read(
+            None, check_mode, lambda reading: host.Host(inputs, reading, check_mode).plan_to_follow, **host.parameters(inputs)
+        )
+        if found.failure:
+            return {"failed": True, "msg": found.failure}
+        state = host.Host(inputs, found.stack.reading, check_mode)
+        undecided = state.undecided()
+        # Where something runs without a container, the role preflight reads that, too.
+        native = [role for role in undecided if role.endswith("_native")]
+        problems: list[str] = []
+        if args["preflight"] and not native:
+            problems, failure = host.preflight_problems(state, found, self.module)
+            if failure:
+                return {"failed": True, "msg": failure}
+        elif found.stack.services:
+            problems += found.problems
+        # A plan that waits for a driver is made after that.
+        waits = bool(state.changes_of_driver())
+        if state.has_engine and state.plan["status"] == "refused" and not waits:
+            problems.append(str(state.plan["refusal"]))
+        if problems and not args["report"]:
+            return {"failed": True, "msg": preflight.failure(problems)}
+        # What is to be done is not known where the settings cannot be.
+        changes = [] if problems else state.changes(found)
+        plan = state.plan if state.has_engine else None
+        return {
+            "changed": False,
+            "changes": changes,
+            "roles": state.roles(changes),
+            "native": bool(native),
+            "plan": plan,
+            "report": {**(plan or {}), "changes": changes, "roles": state.roles(changes)},
+            "failure": "\n".join(dict.fromkeys(problems)),
+            "environment": state.environment(),
+            "reading": {name: value for name, value in found.stack.reading.items() if name in VERIFIED},
+            "docker": bool(found.stack.services) and not state.is_mac,
+            "stack": {"exists": found.stack.exists or not check_mode, "silent": found.silent, **found.stack.result()},
+        }
+
+    def module(self, name: str, args: dict[str, t.Any]) -> dict[str, t.Any]:
+        return self._execute_module(module_name=name, module_args=args, task_vars=self.task_vars)
+
+    def read_file(self, path: str) -> str:
+        """Return the text of a file on the control node, from a vault or not."""
+        return Path(self._loader.get_real_file(path)).read_text(encoding="utf-8")
