@@ -7,6 +7,9 @@ PYTHON ?= python3
 INVENTORY ?= inventories/localhost
 ARGS ?=
 export Q
+ifdef VERBOSE
+export ANSIBLE_DISPLAY_OK_HOSTS := true
+endif
 VENV := .venv
 BIN := $(VENV)/bin
 PLAYBOOK = $(BIN)/ansible-playbook -i $(INVENTORY) $(ARGS)
@@ -18,6 +21,7 @@ help: ## This list
 	@echo
 	@echo '  INVENTORY=inventories/lab   which hosts site, plan, verify, models, ask and key work on (default: this machine)'
 	@echo '  ARGS="--check --diff"       further options for ansible-playbook'
+	@echo '  VERBOSE=1                   show every task, and not only what changes'
 
 $(VENV)/done: requirements.txt requirements-dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -125,9 +125,9 @@ class Engine:
         """Return what the Engine is, and keep what its containers are."""
         if not self.docker:
             return None
-        own = self.lines_of("ps", "--all", "--quiet", "--no-trunc", "--filter", "label=%s=%s" % (PROJECT_LABEL, self.project))
-        everyone = [line.split("\t") for line in self.lines_of("ps", "--all", "--no-trunc", "--format", "{{.ID}}\t{{.Names}}\t{{.State}}")]
-        wanted = [one[0] for one in everyone if one[0] in own or one[1] in self.names or one[2] == "running"]
+        form = '{{.ID}}\t{{.Names}}\t{{.State}}\t{{.Label "%s"}}' % PROJECT_LABEL
+        everyone = [line.split("\t") for line in self.lines_of("ps", "--all", "--no-trunc", "--format", form)]
+        wanted = [one[0] for one in everyone if one[3] == self.project or one[1] in self.names or one[2] == "running"]
         with ThreadPoolExecutor(4) as pool:
             information = pool.submit(self.json_of, "info", "--format", "{{json .}}")
             inspected = pool.submit(self.json_of, "inspect", "--type", "container", *wanted) if wanted else None
