@@ -39,6 +39,7 @@ class Run:
 
     def __init__(self, host, extra=None, playbook="site.yml", options=(), inventory=None):
         environment = {**os.environ, "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml", "ANSIBLE_NOCOLOR": "1"}
+        environment["ANSIBLE_DISPLAY_OK_HOSTS"] = "true"  # every task, to wait for
         for name in ("ANSIBLE_FORCE_COLOR", "PY_COLORS", "FORCE_COLOR", "ANSIBLE_STDOUT_CALLBACK", "ANSIBLE_CONFIG"):
             environment.pop(name, None)
         command = [

@@ -55,7 +55,7 @@ options:
     default: []
   backup:
     description:
-      - A file, for its owner alone, that keeps the environment file as it was before a change.
+      - A file, for its owner alone, that keeps the environment file as it was before a change. Its folder is made.
     type: path
   restore:
     description:
@@ -215,6 +215,7 @@ def bring(params: dict[str, t.Any], check: bool) -> tuple[bool, list[str]]:
     changed = bool(values) or there is None
     if changed and not check:
         if there is not None and params["backup"] and not params["restore"]:
+            os.makedirs(os.path.dirname(params["backup"]), mode=0o700, exist_ok=True)
             write(params["backup"], there)
         if not write(path, env_file.update(before, values), new=there is None):
             # Another run has made the file; what it has generated counts.

@@ -175,7 +175,8 @@ class Snapshot:
         self.remove()
 
     def remove(self) -> None:
-        if self.exists and not self.check_mode:
+        # Also a folder without a list, in which something else was kept for the same run.
+        if os.path.isdir(self.path) and not self.check_mode:
             shutil.rmtree(self.path)
 
 

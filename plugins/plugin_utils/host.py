@@ -247,15 +247,16 @@ class Host:
         if decision:
             of_stack += [(name, "its client is not named any more", []) for name in found.stack.stale_clients]
         by_role: dict[str, list[tuple[str, str, list[str]]]] = {
-            "nvidia_driver": without(self.changes_of_driver()),
-            "docker_engine": without(self.changes_of_docker()),
-            "nvidia_container_toolkit": without(self.changes_of_toolkit()),
-            "model_plan": without(self.changes_of_plan()),
+            "nvidia_driver": interrupting(self.changes_of_driver()),
+            # Docker is started again for either.
+            "docker_engine": interrupting(self.changes_of_docker(), found.stack.running),
+            "nvidia_container_toolkit": interrupting(self.changes_of_toolkit(), found.stack.running),
+            "model_plan": interrupting(self.changes_of_plan()),
             # Their roles read them, and decide by themselves.
             "ollama_native": [],
             "llm_stack": of_stack,
             "litellm_native": [],
-            "ollama_models": without(self.changes_of_models()),
+            "ollama_models": interrupting(self.changes_of_models()),
         }
         return [{"role": role, "what": what, "why": why, "restarts": restarts} for role in ROLES for what, why, restarts in by_role[role]]
 
@@ -289,9 +290,9 @@ class Host:
         return model_plan.setting_problems(wishes(self.settings), catalog, tiers)
 
 
-def without(changes: list[tuple[str, str]]) -> list[tuple[str, str, list[str]]]:
-    """Return changes that interrupt no service of the stack by themselves."""
-    return [(what, why, []) for what, why in changes]
+def interrupting(changes: list[tuple[str, str]], services: t.Sequence[str] = ()) -> list[tuple[str, str, list[str]]]:
+    """Return changes that interrupt services of the stack."""
+    return [(what, why, sorted(services)) for what, why in changes]
 
 
 def preflight_problems(host: Host, found: Found, run: Run) -> tuple[list[str], str]:

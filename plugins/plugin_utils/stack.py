@@ -761,7 +761,8 @@ class Stack:
     def recreated(self) -> list[str]:
         """The services whose containers are replaced, or made: those that are made of something else, or have another environment."""
         environment = self.environment_changes
-        changed = {*environment["set"], *environment["generate"], *environment["recover"]}
+        # What is taken from a container is what it runs with.
+        changed = {*environment["set"], *environment["generate"]}
         containers = {one["service"]: one for one in self.own_containers}
         rewritten = any(file["name"] == "compose.yml" for file in self.files_differing)
         found = []

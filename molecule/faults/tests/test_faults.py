@@ -44,7 +44,13 @@ def test_checked_while_virgin():
     before = sh(FIRST, "dpkg-query -l | sort | sha256sum; find /etc /opt /usr/local -type f | sort | sha256sum")
     done = run(FIRST, options=["--check", "--diff"])
     assert not done.failed
-    assert done.changed == ["Say what would be installed", "Keep a folder for it", "Keep the folders", "Say what would follow"]
+    assert done.changed == [
+        "Say what would be installed",
+        "Keep a folder for it",
+        "Create the folders",
+        "Make and keep the secrets",
+        "Say what would follow",
+    ]
     assert sh(FIRST, "dpkg-query -l | sort | sha256sum; find /etc /opt /usr/local -type f | sort | sha256sum") == before
 
 
@@ -136,7 +142,7 @@ CUTS = [
     "Write the project's files",
     "Bring the services up",
     "Bring the plan's models onto the engine",
-    "Ask",
+    "Ask the model, and judge the host",
 ]
 
 
@@ -233,7 +239,7 @@ def test_a_changed_salt_key(env):
 def test_a_missing_line_comes_back(env):
     write_env(re.sub("(?m)^POSTGRES_PASSWORD=.*\n", "", env))
     done = run(SECOND)
-    assert (done.failed, done.changed) == (False, ["Write the environment file"])
+    assert (done.failed, done.changed) == (False, ["Make and keep the secrets"])
     assert sorted(sh(SECOND, f"cat {PROJECT}/.env").splitlines()) == sorted(env.splitlines())
 
 
@@ -260,7 +266,7 @@ def test_a_file_open_to_others_is_closed(env):
     sh(SECOND, f"chmod 644 {PROJECT}/.env")
     done = run(SECOND, playbook="playbooks/verify.yml")
     assert done.failed and "open to others: .env(root,0644)" in done.text
-    assert run(SECOND).changed == ["Close the environment file to others"]
+    assert run(SECOND).changed == ["Make and keep the secrets"]
 
 
 def test_an_invalid_configuration_and_the_old_one_serves():

@@ -100,7 +100,13 @@ def test_checked_while_virgin():
     # There is no engine to bring models onto in this playbook's own hands.
     done = run(options=["--check", "--diff", "--skip-tags", "ollama_models"])
     assert not done.failed
-    assert done.changed == ["Keep a folder for it", "Make a group for the gateway", "Keep the folders", "Say what would follow"]
+    assert done.changed == [
+        "Keep a folder for it",
+        "Make a group for the gateway",
+        "Keep the folders",
+        "Make and keep the secrets",
+        "Say what would follow",
+    ]
     assert sh(HOST, look) == before
 
 
