@@ -64,6 +64,7 @@ class ActionModule(ActionBase):
         plan = state.plan if state.has_engine else None
         return {
             "changed": False,
+            "_ansible_verbose_override": True,  # the reading is for -vvv
             "changes": changes,
             "roles": state.roles(changes),
             "native": bool(native),

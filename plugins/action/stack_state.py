@@ -45,6 +45,7 @@ class ActionModule(ActionBase):
             decision["notes"] = [*decision["notes"], "No answer from %s: %s" % (", ".join(found.silent), kept)]
         return {
             "changed": False,
+            "_ansible_verbose_override": True,  # files as a whole are for -vvv
             **decision,
             "exists": made.exists,
             "client_keys": made.client_keys if made.has["litellm"] and made.has["db"] else [],

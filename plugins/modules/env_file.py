@@ -55,11 +55,18 @@ options:
     default: []
   backup:
     description:
-      - A file, for its owner alone, that keeps the environment file as it was before a change. Its folder is made.
+      - A file, for its owner alone, that keeps the environment file as it was before a change. Its folder is made. One that is there
+        stays - it is of a run that was cut, and has what worked.
     type: path
   restore:
     description:
-      - Variables that get the value that they had in O(backup), and are taken out where they had none.
+      - Give all variables the value that they had in O(backup), and take out those that had none. Nothing is done where there is no
+        such file, because nothing was changed then.
+    type: bool
+    default: false
+  keep:
+    description:
+      - Variables that O(restore) leaves alone, by their names, with C(*) for any letters.
     type: list
     elements: str
     default: []
@@ -101,6 +108,7 @@ variables:
 """
 
 import contextlib
+import fnmatch
 import os
 import secrets
 import string
@@ -164,11 +172,12 @@ def wanted(text: str, params: dict[str, t.Any], exists: bool) -> dict[str, str |
             if source not in there:
                 raise Missing("%s has no %s" % (params["path"], source))
             values[name] = there[source]
+    now = env_file.parse(text)["values"]
     if params["restore"]:
         before = env_file.parse(text_of(params["backup"]) or "")["values"]
-        values.update({name: before.get(name) for name in params["restore"]})
+        names = [name for name in {**now, **before} if not any(fnmatch.fnmatchcase(name, form) for form in params["keep"])]
+        values.update({name: before.get(name) for name in names})
     values.update(dict.fromkeys(params["absent"]))
-    now = env_file.parse(text)["values"]
     return {name: value for name, value in values.items() if now.get(name) != value}
 
 
@@ -208,7 +217,7 @@ def bring(params: dict[str, t.Any], check: bool) -> tuple[bool, list[str]]:
     """Bring the file to what the parameters say; return whether it changes, and the variables that do."""
     path = params["path"]
     there = text_of(path)
-    if there is None and params["restore"]:
+    if params["restore"] and (there is None or text_of(params["backup"]) is None):
         return False, []
     before = there if there is not None else text_of(params["source"] or path) or ""
     values = wanted(before, params, there is not None)
@@ -216,7 +225,7 @@ def bring(params: dict[str, t.Any], check: bool) -> tuple[bool, list[str]]:
     if changed and not check:
         if there is not None and params["backup"] and not params["restore"]:
             os.makedirs(os.path.dirname(params["backup"]), mode=0o700, exist_ok=True)
-            write(params["backup"], there)
+            write(params["backup"], there, new=True)
         if not write(path, env_file.update(before, values), new=there is None):
             # Another run has made the file; what it has generated counts.
             return bring(params, check)
@@ -239,7 +248,8 @@ def main() -> None:
             "copy": {"type": "dict", "default": {}},
             "absent": {"type": "list", "elements": "str", "default": []},
             "backup": {"type": "path"},
-            "restore": {"type": "list", "elements": "str", "default": []},
+            "restore": {"type": "bool", "default": False},
+            "keep": {"type": "list", "elements": "str", "default": []},
             "project": {"type": "str", "default": "local-llm"},
         },
         supports_check_mode=True,

@@ -121,7 +121,10 @@ class Snapshot:
         if self.check_mode:
             return bool(new)
         if refresh:
-            self.remove()
+            # Its own copies alone: something else may be kept in the folder for the same run.
+            for kept in self.kept.values():
+                with contextlib.suppress(FileNotFoundError):
+                    os.remove(kept.get("copy") or self.index)
             self.kept = {}
         os.makedirs(self.path, mode=0o700, exist_ok=True)
         os.chmod(self.path, 0o700)

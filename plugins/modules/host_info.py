@@ -647,6 +647,11 @@ environment_in_containers:
   type: list
   elements: str
   sample: [LITELLM_MASTER_KEY, LITELLM_SALT_KEY, POSTGRES_PASSWORD]
+secret_files:
+  description: The files of providers in the folder C(secrets), as RV(files) has those of the project.
+  returned: when V(stack) is one of the O(sections)
+  type: dict
+  sample: {}
 firewall:
   description:
     - Whether the project's firewall rules are as they should be. V(none) where it has none, or where others than root could have

@@ -270,14 +270,16 @@ def main() -> None:
     master_key = module.params["master_key"] or known.get(MASTER_KEY)
     if not master_key:
         module.fail_json(msg="%s has no %s" % (module.params["env_file"], MASTER_KEY))
-    for entry in module.params["keys"]:
-        entry["key"] = entry["key"] or known.get(entry["variable"]) or ""
+    entries = [{**entry, "key": entry["key"] or known.get(entry["variable"]) or ""} for entry in module.params["keys"]]
+    # What the gateway says may have them in it.
+    module.no_log_values.update(value for value in (master_key, *(entry["key"] for entry in entries)) if value)
+    for entry in entries:
         if not re.match(r"^sk-[A-Za-z0-9_-]{16,}$", entry["key"]):
             module.fail_json(msg="the key of %s must begin with sk- and have at least 16 letters or digits" % entry["alias"])
     gateway = Gateway(module.params["url"], master_key, module.params["timeout"])
     done, before, after = [], {}, {}
     try:
-        for entry in module.params["keys"]:
+        for entry in entries:
             action, before[entry["alias"]], after[entry["alias"]] = manage(gateway, entry, module.check_mode)
             done.append({"alias": entry["alias"], "action": action})
     except GatewayError as error:

@@ -97,7 +97,7 @@ def parameters(inputs: Inputs) -> dict[str, t.Any]:
     return {
         "sections": ["stack", "system", "daemon", "gpus", "driver", "engine"],
         "daemon_json": True,
-        "engine_url": inputs.settings["ollama_models_url"] or inputs.engine_url,
+        "engine_url": inputs.settings["ollama_models_url"],
         "packages": list(nvidia_toolkit.PACKAGES),
         "checksums": [nvidia_driver.HOLD_PATH, *([store["anchor"], store["bundle"]] if inputs.settings["site_ca_certificate"] else [])],
         "timeout": 30,
@@ -244,7 +244,7 @@ class Host:
         of_stack = [(one["what"], one["why"], one["restarts"]) for one in decision["changes"]] if decision else []
         if decision and found.stack.reading["unfinished"] and not of_stack:
             of_stack.append((".before", "a run that was cut has left it", []))
-        if decision:
+        if decision and found.stack.has["db"]:
             of_stack += [(name, "its client is not named any more", []) for name in found.stack.stale_clients]
         by_role: dict[str, list[tuple[str, str, list[str]]]] = {
             "nvidia_driver": interrupting(self.changes_of_driver()),
@@ -304,7 +304,7 @@ def preflight_problems(host: Host, found: Found, run: Run) -> tuple[list[str], s
     """
     inputs, made = host.inputs, found.stack
     facts = {"reading": made.reading, "has": made.has, "gpu": made.gpu, "is_complete": made.is_complete, "docker_plan": host.docker}
-    variables = Raw({**inputs.settings, **inputs.derived, **facts}, inputs.variables)
+    variables = Raw(inputs.settings, inputs.variables, {**inputs.derived, **facts})
     settings = preflight.settings(variables) + preflight.certificate(inputs.settings["site_ca_certificate"], inputs.ca_pem or None)
     settings += site_ollama(variables) + host.setting_problems
     problems = settings + preflight.host(variables)

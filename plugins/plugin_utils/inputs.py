@@ -15,7 +15,7 @@ from ..module_utils import env_file
 from . import fleet, gateway, model_plan, stack, stack_problems
 from .role_settings import ROLES, Templated, deep_plain, settings, tables
 from .services import is_native
-from .stack_problems import EVERYWHERE
+from .stack_problems import EVERYWHERE, told
 
 Template = t.Callable[[t.Any], t.Any]
 DEFAULT_SERVICES = ["ollama", "db", "litellm"]
@@ -38,7 +38,7 @@ def known_routes(variables: t.Mapping[str, t.Any]) -> list[str]:
 
 def address_of(host: t.Mapping[str, t.Any], name: str) -> str:
     """Return the address under which other hosts reach a host of the inventory."""
-    return str(deep_plain(host.get("site_address") or host.get("ansible_host") or name))
+    return str(deep_plain(told(host, "site_address", None) or told(host, "ansible_host", None) or name))
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,14 @@ class Inputs:
         :arg roles: further roles whose settings are taken, besides ``site`` and ``llm_stack``.
         :raises SettingsError: for settings of the wrong type.
         """
-        return cls(Templated(task_vars, template), settings(["site", "llm_stack", *roles], task_vars, template), read_file)
+        made = cls(Templated(task_vars, template), settings(["site", "llm_stack", *roles], task_vars, template), read_file)
+        # The defaults that are templates.
+        defaults = {
+            "site_address": made.variables.get("ansible_host") or made.variables.get("inventory_hostname"),
+            "ollama_models_url": made.engine_url,
+        }
+        made.settings.update({name: value for name, value in defaults.items() if name in made.settings and made.settings[name] is None})
+        return made
 
     def learn(self, system: t.Mapping[str, t.Any]) -> None:
         """Take over what was read of the operating system, where no facts were gathered.
@@ -148,7 +155,7 @@ class Inputs:
     @property
     def raw(self) -> t.Mapping[str, t.Any]:
         """The settings as they are written, so that wrong ones can be told, with the defaults of the others."""
-        return Raw({**self.settings, **self.derived}, self.variables)
+        return Raw(self.settings, self.variables, self.derived)
 
     def host(self, name: str) -> t.Mapping[str, t.Any]:
         """Return the variables of a host of the inventory; nothing of one that it has not."""
@@ -161,8 +168,8 @@ class Inputs:
         engines, found = self.settings["llm_stack_engines"], {}
         for name in engines:
             host = self.host(name)
-            if name != self.name and "ollama" in (host.get("llm_stack_services") or DEFAULT_SERVICES):
-                port = host.get("site_ollama_port") or self.settings["site_ollama_port"]
+            if name != self.name and "ollama" in (told(host, "llm_stack_services", None) or DEFAULT_SERVICES):
+                port = told(host, "site_ollama_port", None) or self.settings["site_ollama_port"]
                 found[str(name)] = "http://%s:%s" % (stack.in_url(address_of(host, name)), port)
         return found
 
@@ -252,7 +259,7 @@ class Inputs:
             "is_blind": self.is_blind,
             "primary_read": "__llm_stack_primary_env" in variables,
         }
-        return stack_problems.Stack(Raw({**self.settings, **self.derived, **facts}, variables)).all()
+        return stack_problems.Stack(Raw(self.settings, variables, {**self.derived, **facts})).all()
 
     @property
     def is_blind(self) -> bool:
@@ -261,26 +268,29 @@ class Inputs:
 
 
 class Raw(t.Mapping[str, t.Any]):
-    """Variables as they are written, with derived values and defaults for those that are not.
+    """Variables as they are written, with what follows from them, and with the defaults of those that are not.
 
-    :arg values: derived values and typed settings.
-    :arg variables: the host's variables, which are taken first.
+    :arg values: typed settings, taken for what is not written.
+    :arg variables: the host's variables.
+    :arg facts: what follows from them, taken first: a host may have variables of these names of its own.
     """
 
-    def __init__(self, values: t.Mapping[str, t.Any], variables: Templated) -> None:
-        self.values_of, self.variables = values, variables
+    def __init__(self, values: t.Mapping[str, t.Any], variables: Templated, facts: t.Mapping[str, t.Any] | None = None) -> None:
+        self.values_of, self.variables, self.facts = values, variables, facts or {}
 
     def __getitem__(self, name: str) -> t.Any:
+        if name in self.facts:
+            return self.facts[name]
         return self.variables[name] if name in self.variables else self.values_of[name]
 
     def __contains__(self, name: object) -> bool:
-        return name in self.variables or name in self.values_of
+        return name in self.facts or name in self.variables or name in self.values_of
 
     def __iter__(self) -> t.Iterator[str]:
-        return iter({*self.variables, *self.values_of})
+        return iter({*self.facts, *self.variables, *self.values_of})
 
     def __len__(self) -> int:
-        return len({*self.variables, *self.values_of})
+        return len({*self.facts, *self.variables, *self.values_of})
 
 
 def silent(answers: t.Mapping[str, t.Any] | None) -> list[str]:

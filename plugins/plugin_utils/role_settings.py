@@ -76,12 +76,20 @@ def tables(role: str) -> dict[str, t.Any]:
     return dict(yaml.safe_load((ROLES / role / "vars/main.yml").read_text(encoding="utf-8")))
 
 
+def is_validated(key: str, value: t.Any, option: t.Mapping[str, t.Any]) -> bool:
+    """Whether a key of an option is one that values are validated by."""
+    if key == "default":
+        return "{{" not in str(value)
+    return key not in NOT_VALIDATED and not (key == "choices" and option.get("type") == "list")
+
+
 @cache
 def options(role: str) -> dict[str, dict[str, t.Any]]:
-    """Return the options of a role's argument_specs, by name. A default that is a template has to be known by whoever asks."""
+    """Return the options of a role's argument_specs, by name. A default that is a template has to be known by whoever asks, and what
+    may stand in a list is judged by whoever takes it, with all else that is wrong."""
     specs = yaml.safe_load((ROLES / role / "meta/argument_specs.yml").read_text(encoding="utf-8"))
     return {
-        name: {key: value for key, value in option.items() if key not in NOT_VALIDATED and not (key == "default" and "{{" in str(value))}
+        name: {key: value for key, value in option.items() if is_validated(key, value, option)}
         for name, option in specs["argument_specs"]["main"]["options"].items()
     }
 

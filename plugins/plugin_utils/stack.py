@@ -22,6 +22,7 @@ import yaml
 
 from . import gateway
 from .engine_gpu import EngineGpu, engine_gpu
+from .gateway import SecretFile
 from .services import SECRET_PREFIX, SERVICES, in_containers, published
 from .templates import render
 
@@ -722,6 +723,14 @@ class Stack:
                 found.append({"name": name, "path": path, "content": content, "mode": mode, "validate": validate})
         return found
 
+    @property
+    def provider_files(self) -> list[SecretFile]:
+        """The files of providers that differ from the host's."""
+        there = self.reading.get("secret_files") or {}
+        wanted = {"mode": "0400", "owner": "root"}
+        files = self.gateway["files"] if self.has["litellm"] else []
+        return [file for file in files if there.get(file["name"]) != {**wanted, "sha256": file["sha256"]}]
+
     # The containers.
 
     @property
@@ -869,7 +878,7 @@ def decide(stack: Stack) -> Decision:
     rewrites = bool(environment["set"] or environment["recover"] or environment["generate"])
     recreate = stack.recreated
     runs = sorted(stack.healthy) == sorted(stack.services) and len(stack.own_containers) == len(stack.services)
-    up = not runs or bool(files) or rewrites or bool(recreate)
+    up = not runs or bool(files) or rewrites or bool(recreate) or bool(stack.provider_files)
     firewall = not stack.node.is_mac and (not stack.reading.get("firewall") or "firewall" in file_names or FIREWALL in units)
     decision: Decision = {
         "changes": [],
@@ -885,7 +894,7 @@ def decide(stack: Stack) -> Decision:
             }
             for name in units
         ],
-        "provider_files": stack.gateway["files"] if stack.has["litellm"] else [],
+        "provider_files": stack.provider_files,
         "stale_files": stack.stale_files,
         "firewall": firewall,
         "up": up,
@@ -921,6 +930,8 @@ def changes(stack: Stack, decision: Decision) -> list[Change]:
         there = reading["files"].get(file["name"])
         same = there is not None and there.get("sha256") == checksum(file["content"])
         add(file["name"], "is not there" if there is None else "has another mode or owner" if same else "differs")
+    for secret in decision["provider_files"]:
+        add("secrets/" + secret["name"], "differs" if secret["name"] in (reading.get("secret_files") or {}) else "is not there")
     for unit in decision["units"]:
         there = reading["units"][unit["name"]]
         state = "has to be enabled" if unit["enabled"] else "has to be disabled"

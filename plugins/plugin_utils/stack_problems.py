@@ -288,6 +288,8 @@ class Stack:
             return []
         if not folder.startswith("/"):
             return ["llm_stack_models_dir: %s is no absolute path; set one" % folder]
+        if not folder.strip("/"):
+            return ["llm_stack_models_dir: / is the host's own; set a folder for the models"]
         path = variables["models_dir"]
         above, own = self.reading["paths"][:2]
         if not above["exists"]:

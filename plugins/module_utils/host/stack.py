@@ -72,6 +72,7 @@ def read(host: Host, params: dict[str, t.Any]) -> dict[str, t.Any]:
         "paths": [disk(path) for path in params["paths"]],
         "sources": tried.result(),
         "files": files(host, project_dir),
+        "secret_files": files(host, os.path.join(project_dir, "secrets")),
         "contents": {name: host.text(os.path.join(project_dir, name)) for name in params["contents"]},
         "unfinished": os.path.isdir(os.path.join(project_dir, SNAPSHOT)),
         "project_dir": mode_of(project_dir) if os.path.isdir(project_dir) else None,

@@ -43,18 +43,23 @@ def test_secrets_are_made_once(env):
 
 def test_what_else_is_in_the_file_stays(env, tmp_path):
     env.file.write_bytes(b"# mine\xff\r\nA='1'\r\nB=2 # two\r\n")
-    backup = str(tmp_path / "backup")
+    backup = str(tmp_path / "before/env")
     assert env(values={"B": "3", "C": "$x"}, absent=["A"], backup=backup)["variables"] == ["A", "B", "C"]
     assert env.file.read_bytes() == b"# mine\xff\r\nB='3' # two\r\nC='$x'\r\n"
-    assert mode(tmp_path / "backup") == 0o600
-    assert env(restore=["A", "B", "C"], backup=backup)["variables"] == ["A", "B", "C"]
-    assert env.file.read_bytes() == b"# mine\xff\r\nB='2' # two\r\nA=1\r\n"
-    assert env(restore=["A", "B", "C"], backup=backup)["changed"] is False
+    assert mode(tmp_path / "before/env") == 0o600 and mode(tmp_path / "before") == 0o700
+    # One that is there has what worked, whatever is changed after it.
+    assert env(values={"B": "4", "CLIENT_KEY_A": "x"}, backup=backup)["variables"] == ["B", "CLIENT_KEY_A"]
+    assert env(restore=True, keep=["CLIENT_KEY_*"], backup=backup, check=True)["variables"] == ["A", "B", "C"]
+    assert env(restore=True, keep=["CLIENT_KEY_*"], backup=backup)["variables"] == ["A", "B", "C"]
+    assert env.file.read_bytes() == b"# mine\xff\r\nB='2' # two\r\nCLIENT_KEY_A=x\r\nA=1\r\n"
+    assert env(restore=True, keep=["CLIENT_KEY_*"], backup=backup)["changed"] is False
 
 
-def test_there_is_nothing_to_restore_where_there_is_no_file(env, tmp_path):
-    assert env(restore=["A"])["msg"].startswith("restore needs backup")
-    assert env(restore=["A"], backup=str(tmp_path / "no")) == {"failed": False, "changed": False, "variables": []}
+def test_there_is_nothing_to_restore_where_nothing_was_changed(env, tmp_path):
+    assert env(restore=True)["msg"].startswith("restore needs backup")
+    env.file.write_text("A=1\n")
+    assert env(restore=True, backup=str(tmp_path / "no")) == {"failed": False, "changed": False, "variables": []}
+    assert env.file.read_text() == "A=1\n"
 
 
 def test_a_file_that_others_can_read_is_closed(env):

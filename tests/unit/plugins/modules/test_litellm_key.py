@@ -133,13 +133,16 @@ def test_nobody_there():
 
 
 def test_keys_are_taken_from_the_environment_file(keeper, tmp_path, run_module):
+    asked = []
+
     def run(keys):
+        asked.append(keys)
         return run_module(litellm_key.main, {"url": url, "env_file": str(tmp_path / ".env"), "keys": keys})
 
     (tmp_path / ".env").write_text("LITELLM_MASTER_KEY=%s\nCLIENT_KEY_A=%s\n" % (MASTER, KEY))
     url = "http://127.0.0.1:%d" % keeper.server_address[1]
     said = run([{"alias": "a", "variable": "CLIENT_KEY_A"}])
-    assert said["keys"] == [{"alias": "a", "action": "made"}] and KEY not in json.dumps(said)
+    assert said["keys"] == [{"alias": "a", "action": "made"}] and KEY not in json.dumps(said) + json.dumps(asked[0])
     assert list(keeper.rows) == [hashlib.sha256(KEY.encode()).hexdigest()]
     said = run([{"alias": "b", "variable": "CLIENT_KEY_B"}])
     assert said["failed"] and said["msg"].startswith("the key of b must begin with sk-")

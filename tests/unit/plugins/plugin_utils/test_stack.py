@@ -463,6 +463,17 @@ def test_the_gateway_is_given_secrets_by_name_and_files_mounted():
     assert stack.decide(found)["provider_files"][0]["path"] == "/x/key.json"
 
 
+def test_a_providers_file_is_put_right_on_the_host():
+    name = "GOOGLE_APPLICATION_CREDENTIALS"
+    for there, said in (({}, "is not there"), ({name: {"mode": "0644", "owner": "root", "sha256": "abc"}}, "differs")):
+        found = with_providers()
+        found.reading["secret_files"] = there
+        decision = stack.decide(found)
+        assert ("secrets/" + name, said, []) in told(decision) and decision["up"] and len(decision["provider_files"]) == 1
+    found.reading["secret_files"] = {name: {"mode": "0400", "owner": "root", "sha256": "abc"}}
+    assert stack.decide(found)["provider_files"] == []
+
+
 def test_files_of_earlier_providers_are_to_go():
     found = with_providers(["OLD_FILE", "GOOGLE_APPLICATION_CREDENTIALS"])
     assert found.stale_files == ["OLD_FILE"] and "GOOGLE_APPLICATION_CREDENTIALS" not in found.environment_changes["set"]

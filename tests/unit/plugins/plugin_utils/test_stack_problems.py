@@ -86,6 +86,7 @@ OTHER_PORT = {"address": "192.0.2.1", "port": 5432, "state": "taken", "owner": "
     [
         ({"llm_stack_services": "ollama"}, ["llm_stack_services: it is no list; set some of ollama, db, redis, litellm, as in [ollama]"]),
         ({"llm_stack_services": []}, ["llm_stack_services: it is empty"]),
+        ({"llm_stack_models_dir": "/"}, ["llm_stack_models_dir: / is the host"]),
         ({"llm_stack_services": ["ollama", "vllm"]}, ["llm_stack_services: there is no vllm; set some of"]),
         ({"llm_stack_services": ["ollama", "db"]}, ["llm_stack_services: db or redis without litellm"]),
         ({"llm_stack_services": ["litellm"]}, ["llm_stack_services: litellm has no route"]),
