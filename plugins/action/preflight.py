@@ -14,6 +14,8 @@ from ansible_collections.local_llm.fleet.plugins.plugin_utils.inputs import Inpu
 from ansible_collections.local_llm.fleet.plugins.plugin_utils.role_settings import SettingsError
 from ansible_collections.local_llm.fleet.plugins.plugin_utils.stack_reading import StackReading
 
+ROLES = ("preflight", "docker_engine", "model_plan", "ollama_native", "litellm_native")
+
 
 class ActionModule(ActionBase):
     """See the documentation of the module of this name."""
@@ -26,7 +28,7 @@ class ActionModule(ActionBase):
         self.validate_argument_spec({})
         self.task_vars = task_vars or {}
         try:
-            inputs = Inputs.of(self.task_vars, self._templar.template, self.read_file, ["preflight", "docker_engine", "model_plan"])
+            inputs = Inputs.of(self.task_vars, self._templar.template, self.read_file, ROLES)
         except SettingsError as error:
             return {"failed": True, "msg": str(error)}
         # What the plan says is not known yet; an earlier one stands for it.

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
+import jinja2
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
@@ -76,6 +77,22 @@ def tables(role: str) -> dict[str, t.Any]:
     return dict(yaml.safe_load((ROLES / role / "vars/main.yml").read_text(encoding="utf-8")))
 
 
+@cache
+def templated_defaults(role: str) -> dict[str, str]:
+    """Return the defaults of a role's options that are templates."""
+    specs = yaml.safe_load((ROLES / role / "meta/argument_specs.yml").read_text(encoding="utf-8"))
+    known = specs["argument_specs"]["main"]["options"]
+    return {name: option["default"] for name, option in known.items() if "{{" in str(option.get("default"))}
+
+
+def filled(template: str, values: t.Mapping[str, t.Any]) -> str | None:
+    """Return a default whose template other settings fill; None where it names something else."""
+    try:
+        return str(jinja2.Template(template, undefined=jinja2.StrictUndefined).render(values))
+    except jinja2.UndefinedError:
+        return None
+
+
 def is_validated(key: str, value: t.Any, option: t.Mapping[str, t.Any]) -> bool:
     """Whether a key of an option is one that values are validated by."""
     if key == "default":
@@ -118,4 +135,9 @@ def settings(
     validated = ArgumentSpecValidator(specs).validate(values)
     if validated.error_messages:
         raise SettingsError("\n".join(validated.error_messages))
-    return {name: deep_plain(value) for name, value in validated.validated_parameters.items()}
+    found = {name: deep_plain(value) for name, value in validated.validated_parameters.items()}
+    for role in dict.fromkeys([*roles, *(further or {})]):
+        for name, default in templated_defaults(role).items():
+            if name in found and found[name] is None:
+                found[name] = filled(default, found)
+    return found

@@ -191,7 +191,7 @@ def test_preflight_of_a_good_host(run, tmp_path):
     reading = {**WHOLE, "daemon": daemon, "files": {"compose.yml": {}}, "containers": [own]}
     done, calls = run(preflight, {**PREFLIGHT, **good}, [reading])
     assert done == {"changed": False} and [name for name, _args in calls] == ["host_info"]
-    done, _calls = run(preflight, {**PREFLIGHT, **good, "site_engine": "native"}, [reading])
+    done, _calls = run(preflight, {**PREFLIGHT, **good, "site_engine": "native"}, [reading, {**REACHED, "sources": []}])
     assert "- site_engine: the engine of this host runs in a container; run playbooks/uninstall.yml" in done["msg"]
 
 
