@@ -52,7 +52,7 @@ class ActionModule(ActionBase):
             if failure:
                 return {"failed": True, "msg": failure}
         elif found.stack.services:
-            problems += found.problems
+            problems += found.problems + state.docker_problems
         # A plan that waits for a driver is made after that.
         waits = bool(state.changes_of_driver())
         if state.has_engine and state.plan["status"] == "refused" and not waits:

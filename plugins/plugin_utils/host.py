@@ -138,6 +138,11 @@ class Host:
         return docker_engine.decide(self.reading, content, docker_settings(self.settings, self.inputs.no_proxy))
 
     @property
+    def docker_problems(self) -> list[str]:
+        """What keeps Docker from being installed or configured."""
+        return [] if self.is_mac or not in_containers(self.settings, self.is_mac) else list(self.docker["problems"])
+
+    @property
     def before(self) -> dict[str, t.Any]:
         """The plan that the host has; an empty one where it has none of this version."""
         return model_plan.parse((self.reading.get("contents") or {}).get("plan.json") or "")
@@ -316,9 +321,7 @@ def preflight_problems(host: Host, found: Found, run: Run) -> tuple[list[str], s
         if reached.get("failed"):
             return [], str(reached.get("msg"))
         problems += preflight.disk_and_clock(variables, reached)
-    # Where a stack runs, the role docker_engine itself says what is wrong, before it changes anything.
-    if made.services and not made.is_complete and not inputs.is_mac:
-        problems += host.docker["problems"]
+    problems += host.docker_problems
     # A host that runs nothing in containers is asked by ollama_native what is wrong with it.
     services = variables["llm_stack_services"]
     if isinstance(services, str) or not services or made.services:

@@ -186,18 +186,23 @@ def test_preflight_of_a_good_host(run, tmp_path):
         "_litellm_native_problems": [],
     }
     own = {"project": "local-llm", "service": "ollama", "status": "running", "environment_differs": []}
-    # What is wrong with a Docker that runs is told by its own role.
-    daemon = {**DAEMON, "snap": True}
-    reading = {**WHOLE, "daemon": daemon, "files": {"compose.yml": {}}, "containers": [own]}
+    reading = {**WHOLE, "files": {"compose.yml": {}}, "containers": [own]}
     done, calls = run(preflight, {**PREFLIGHT, **good}, [reading])
     assert done == {"changed": False} and [name for name, _args in calls] == ["host_info"]
     done, _calls = run(preflight, {**PREFLIGHT, **good, "site_engine": "native"}, [reading, {**REACHED, "sources": []}])
     assert "- site_engine: the engine of this host runs in a container; run playbooks/uninstall.yml" in done["msg"]
 
 
-def test_preflight_tells_what_keeps_docker_from_being_installed(run):
-    done, _calls = run(preflight, {**PREFLIGHT, "preflight_reach": "never"}, [{**WHOLE, "daemon": {**DAEMON, "snap": True}}])
-    assert "- Docker on this host is the snap package" in done["msg"]
+@pytest.mark.parametrize(
+    ("daemon", "says"),
+    [({"snap": True}, "Docker on this host is the snap package"), ({"content": "{,"}, "/etc/docker/daemon.json is not JSON")],
+)
+def test_what_keeps_docker_from_being_installed_or_configured(run, daemon, says):
+    reading = {**WHOLE, "daemon": {**DAEMON, **daemon}}
+    done, _calls = run(preflight, {**PREFLIGHT, "preflight_reach": "never"}, [reading])
+    assert "- " + says in done["msg"]
+    done, _calls = run(host_plan, BARE, [reading], {"preflight": False})
+    assert "- " + says in done["msg"]
 
 
 def test_preflight_leaves_a_host_without_containers_to_its_own_role(run):
