@@ -217,8 +217,11 @@ class Host:
 
     def docker_declines(self, decision: nvidia_toolkit.Decision) -> bool:
         """Whether somebody else has set otherwise what Docker would need: such an Engine is not asked for more."""
-        before = self.docker["before"]
-        return bool((before.get("features") or {}).get("cdi", True) is False and decision["knows_cdi"])
+        before, cgroups = self.docker["before"], "native.cgroupdriver=cgroupfs"
+        if (before.get("features") or {}).get("cdi", True) is False:
+            return True
+        options = before.get("exec-opts", [cgroups])
+        return not decision["knows_cdi"] and ("exec-opts" in self.docker["flag_keys"] or cgroups not in options)
 
     def changes_of_plan(self) -> list[tuple[str, str]]:
         """What differs of the plan."""

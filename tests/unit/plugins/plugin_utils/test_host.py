@@ -213,6 +213,7 @@ OLD_SPEC = [{"path": "/etc/cdi/nvidia.yaml", "kind": "nvidia.com/gpu", "devices"
         ({}, {"cdi": SPEC + OLD_SPEC}, [("CDI", "an older toolkit has left /etc/cdi/nvidia.yaml")]),
         ({}, {"docker": {**DOCKER, "version": "24.0.7"}}, [("Docker", "does not hand GPUs to containers")]),
         ({}, {"docker": {**DOCKER, "version": "24.0.7", "cgroup_driver": "cgroupfs"}}, []),
+        ({}, {"docker": {**DOCKER, "version": "24.0.7"}, "daemon": {**DAEMON, "content": '{"exec-opts": ["native.cgroupdriver=systemd"]}'}}, []),
         ({"nvidia_container_toolkit_state": "absent"}, {}, [("nvidia-container-toolkit", "is to be removed")]),
         ({"nvidia_container_toolkit_state": "absent"}, {"packages": {}}, []),
         ({"nvidia_container_toolkit_state": "unmanaged"}, {"packages": {}}, []),
