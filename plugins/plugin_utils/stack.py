@@ -39,6 +39,11 @@ CLIENT_KEY = "CLIENT_KEY_"
 # Probes on a connection that waits for an answer. Without them a question to a machine that has lost its power waits until
 # llm_stack_request_timeout, where it could have gone to another one after half a minute.
 PROBES = {"AIOHTTP_SO_KEEPALIVE": "True", "AIOHTTP_TCP_KEEPIDLE": "10", "AIOHTTP_TCP_KEEPINTVL": "5", "AIOHTTP_TCP_KEEPCNT": "4"}
+# Asks a gateway from inside its container.
+HEALTH = (
+    "import http.client, sys; asked = http.client.HTTPConnection('localhost', 4000, timeout=5);"
+    " asked.request('GET', '/health/liveliness'); sys.exit(asked.getresponse().status != 200)"
+)
 #: The secrets that may be given, by the variable of the environment file.
 GIVEN = {
     "LITELLM_MASTER_KEY": "llm_stack_master_key",
@@ -586,7 +591,7 @@ class Stack:
                 "CMD",
                 "python3",
                 "-c",
-                "import urllib.request; urllib.request.urlopen('http://localhost:4000/health/liveliness', timeout=5)",
+                HEALTH,
             ),
         }
         return service, [checksum(self.config), [one["sha256"] for one in made["files"]], self.node.ca_pem]

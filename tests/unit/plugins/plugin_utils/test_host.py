@@ -238,7 +238,7 @@ DRIVER = {"platform": "machine", "gpus": 1, "action": "none"}
     [
         ("latest", FOUR, "apt", DOCKER, "nvidia_container_toolkit_version: latest is no version"),
         ("1.18.0", FOUR, "apt", DOCKER, "nvidia_container_toolkit_version: 1.18.0 is older than nvidia_container_toolkit_floor (1.19.1)"),
-        ("1.20.0", {**FOUR, "libnvidia-container1": {"version": "1.18.0-1", "held": True}}, "apt", DOCKER, "These packages are held back: libnvidia-container1."),
+        ("1.20.0", {**FOUR, "libnvidia-container1": {"version": "1.18.0-1", "held": True}}, "apt", DOCKER, "These packages are held back: "),
         ("1.20.0", {}, "zypper", DOCKER, "This host has neither apt-get nor dnf: install the packages"),
         ("1.20.0", FOUR, "apt", None, "There is no Docker to hand GPUs to"),
     ],

@@ -51,11 +51,11 @@ DOCKER = {"version": "26.1.5", "cdi": True, "data_root": "/srv/docker", "volumes
 SECRETS = ["LITELLM_MASTER_KEY", "LITELLM_SALT_KEY", "POSTGRES_PASSWORD"]
 
 
-def made(changes=None, reading=None, plan=PLAN, node=None, **more):
+def made(changes=None, reading=None, plan=..., node=None, **more):
     """The stack of a host whose settings, reading and so on differ from those of a bare one."""
     merged = {**DEFAULTS, **(changes or {})}
     about = stack.Node(**{"name": "box", "preload": "print()\n", **(node or {})})
-    return stack.Stack(merged, about, {**VIRGIN, "docker": DOCKER, **(reading or {})}, plan, **more)
+    return stack.Stack(merged, about, {**VIRGIN, "docker": DOCKER, **(reading or {})}, PLAN if plan is ... else plan, **more)
 
 
 def compose(*args, **kwargs):
