@@ -65,6 +65,8 @@ class ActionModule(ActionBase):
         return {
             "changed": False,
             "_ansible_verbose_override": True,  # the reading is for -vvv
+            # What roles ask for before they gather facts by themselves.
+            "ansible_facts": {name: inputs.facts[name] for name in ("system", "architecture")},
             "changes": changes,
             "roles": state.roles(changes),
             "native": bool(native),

@@ -118,6 +118,11 @@ reading:
   returned: success
   type: dict
   sample: {containers: []}
+ansible_facts:
+  description: The facts C(system) and C(architecture), as far as the reading tells them.
+  returned: success
+  type: dict
+  sample: {system: Linux, architecture: x86_64}
 environment:
   description: What tasks on the host need in their environment.
   returned: success

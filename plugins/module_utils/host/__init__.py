@@ -69,7 +69,7 @@ class Host:
 
     def find(self, tool: str, *folders: str) -> str | None:
         """Return a tool's path: from ``PATH``, from where administrators' tools are, or from one of ``folders``."""
-        for folder in os.environ.get("PATH", "").split(":") + ["/usr/local/bin", "/usr/bin", "/usr/sbin", "/sbin"] + list(folders):
+        for folder in os.environ.get("PATH", "").split(":") + ["/usr/local/bin", "/usr/bin", "/usr/sbin", "/sbin", "/opt/homebrew/bin"] + list(folders):
             path = self.path(os.path.join(folder, tool))
             if folder and os.access(path, os.X_OK) and not os.path.isdir(path):
                 return path
