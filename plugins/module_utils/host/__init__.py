@@ -12,6 +12,8 @@ import signal
 import subprocess
 import typing as t
 
+# Where tools are that root's PATH may lack.
+TOOLS = ("/usr/local/bin", "/usr/bin", "/usr/sbin", "/sbin", "/opt/homebrew/bin")
 KILLED_WITHIN = 2  # seconds; a process that the kernel holds in a driver does not even die of SIGKILL
 
 
@@ -69,7 +71,7 @@ class Host:
 
     def find(self, tool: str, *folders: str) -> str | None:
         """Return a tool's path: from ``PATH``, from where administrators' tools are, or from one of ``folders``."""
-        for folder in os.environ.get("PATH", "").split(":") + ["/usr/local/bin", "/usr/bin", "/usr/sbin", "/sbin", "/opt/homebrew/bin"] + list(folders):
+        for folder in [*os.environ.get("PATH", "").split(":"), *TOOLS, *folders]:
             path = self.path(os.path.join(folder, tool))
             if folder and os.access(path, os.X_OK) and not os.path.isdir(path):
                 return path
