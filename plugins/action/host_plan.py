@@ -12,11 +12,11 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.local_llm.fleet.plugins.plugin_utils import host, preflight
 from ansible_collections.local_llm.fleet.plugins.plugin_utils.inputs import Inputs
 from ansible_collections.local_llm.fleet.plugins.plugin_utils.role_settings import SettingsError
-from ansible_collections.local_llm.fleet.plugins.plugin_utils.stack_reading import StackReading
+from ansible_collections.local_llm.fleet.plugins.plugin_utils.stack_reading import StackReading, notes
 
 #: What a verification needs of the reading. The rest is large, or may hold the password of a proxy.
 VERIFIED = (
-    "clock_offset", "containers", "contents", "docker", "environment", "files", "firewall", "iptables", "memory_mib", "paths", "ports",
+    "clock_offset", "containers", "contents", "docker", "environment", "files", "firewall", "iptables", "memory_mib", "ports",
     "project_dir", "systemd", "unfinished", "units", "user",
 )  # fmt: skip
 
@@ -36,7 +36,7 @@ class ActionModule(ActionBase):
             inputs = Inputs.of(self.task_vars, self._templar.template, self.read_file, host.SETTINGS)
         except SettingsError as error:
             return {"failed": True, "msg": str(error)}
-        check_mode = self._task.check_mode
+        check_mode, had_facts = self._task.check_mode, "system" in inputs.facts
         found = StackReading(inputs, self.module).read(
             None, check_mode, lambda reading: host.Host(inputs, reading, check_mode).plan_to_follow, **host.parameters(inputs)
         )
@@ -51,7 +51,7 @@ class ActionModule(ActionBase):
             problems, failure = host.preflight_problems(state, found, self.module)
             if failure:
                 return {"failed": True, "msg": failure}
-        elif found.stack.services:
+        elif found.stack.services and not args["preflight"]:
             problems += found.problems + state.docker_problems
         # A plan that waits for a driver is made after that.
         waits = bool(state.changes_of_driver())
@@ -66,15 +66,16 @@ class ActionModule(ActionBase):
             "changed": False,
             "_ansible_verbose_override": True,  # the reading is for -vvv
             # What roles ask for before they gather facts by themselves.
-            "ansible_facts": {name: inputs.facts[name] for name in ("system", "architecture")},
+            **({} if had_facts else {"ansible_facts": {name: inputs.facts[name] for name in ("system", "architecture")}}),
             "changes": changes,
-            "roles": state.roles(changes),
+            "roles": state.all_roles() if problems else state.roles(changes),
+            "notes": notes(found) if found.stack.services else [],
             "native": bool(native),
             "plan": plan,
             "report": {**(plan or {}), "changes": changes, "roles": state.roles(changes)},
             "failure": "\n".join(dict.fromkeys(problems)),
             "environment": state.environment(),
-            "reading": {name: value for name, value in found.stack.reading.items() if name in VERIFIED},
+            "reading": {**{name: value for name, value in found.stack.reading.items() if name in VERIFIED}, "paths": []},
             "docker": bool(found.stack.services) and not state.is_mac,
             "stack": {"exists": found.stack.exists or not check_mode, "silent": found.silent, **found.stack.result()},
         }
@@ -84,4 +85,4 @@ class ActionModule(ActionBase):
 
     def read_file(self, path: str) -> str:
         """Return the text of a file on the control node, from a vault or not."""
-        return Path(self._loader.get_real_file(path)).read_text(encoding="utf-8")
+        return Path(self._loader.get_real_file(path)).read_bytes().decode()

@@ -45,4 +45,4 @@ class ActionModule(ActionBase):
 
     def read_file(self, path: str) -> str:
         """Return the text of a file on the control node, from a vault or not."""
-        return Path(self._loader.get_real_file(path)).read_text(encoding="utf-8")
+        return Path(self._loader.get_real_file(path)).read_bytes().decode()

@@ -12,7 +12,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.local_llm.fleet.plugins.plugin_utils import stack
 from ansible_collections.local_llm.fleet.plugins.plugin_utils.inputs import Inputs
 from ansible_collections.local_llm.fleet.plugins.plugin_utils.role_settings import SettingsError
-from ansible_collections.local_llm.fleet.plugins.plugin_utils.stack_reading import StackReading
+from ansible_collections.local_llm.fleet.plugins.plugin_utils.stack_reading import StackReading, notes
 
 
 class ActionModule(ActionBase):
@@ -40,9 +40,7 @@ class ActionModule(ActionBase):
         if problems:
             return {"failed": True, "msg": "%s." % "; ".join(problems)}
         decision = stack.decide(made)
-        if found.silent:
-            kept = "routes to them stay as they were" if "engines.json" in made.reading["files"] else "there are no routes to them yet"
-            decision["notes"] = [*decision["notes"], "No answer from %s: %s" % (", ".join(found.silent), kept)]
+        decision["notes"] = notes(found)
         return {
             "changed": False,
             "_ansible_verbose_override": True,  # files as a whole are for -vvv
@@ -58,4 +56,4 @@ class ActionModule(ActionBase):
 
     def read_file(self, path: str) -> str:
         """Return the text of a file on the control node, from a vault or not."""
-        return Path(self._loader.get_real_file(path)).read_text(encoding="utf-8")
+        return Path(self._loader.get_real_file(path)).read_bytes().decode()

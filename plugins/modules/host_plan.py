@@ -88,6 +88,12 @@ roles:
   type: list
   elements: str
   sample: [llm_stack, litellm_native, ollama_models]
+notes:
+  description: Settings without an effect on this host, and engines that did not answer, a line each.
+  returned: success
+  type: list
+  elements: str
+  sample: []
 native:
   description: Whether something runs without a container.
   returned: success

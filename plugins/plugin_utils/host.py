@@ -32,8 +32,19 @@ ROLES = (
     "litellm_native",
     "ollama_models",
 )
+#: Those that an engine needs, and a mere gateway does not.
+OF_ENGINES = ("nvidia_driver", "nvidia_container_toolkit", "model_plan", "ollama_native", "ollama_models")
 #: The roles whose settings a host is compared with.
-SETTINGS = ("preflight", "nvidia_driver", "docker_engine", "nvidia_container_toolkit", "model_plan", "ollama_models", "stack_verify")
+SETTINGS = (
+    "preflight",
+    "nvidia_driver",
+    "docker_engine",
+    "nvidia_container_toolkit",
+    "model_plan",
+    "ollama_native",
+    "ollama_models",
+    "stack_verify",
+)
 #: A change of a plan is none if only what people read of the reading is another: a tool's words, and the machine's exact size.
 UNTOLD: dict[str, t.Any] = {"host": {}, "problems": []}
 
@@ -93,14 +104,17 @@ def docker_settings(settings: t.Mapping[str, t.Any], no_proxy: t.Sequence[str]) 
 
 def parameters(inputs: Inputs) -> dict[str, t.Any]:
     """Return the options of ``host_info`` beside those of the stack, for one reading of all that is decided here."""
-    store = inputs.ca_store
+    # Which of them the host has is known by what is read.
+    stores = tables("site")["_site_ca_stores"].values() if inputs.settings["site_ca_certificate"] else []
+    known = sorted({store[part] for store in stores for part in ("anchor", "bundle")})
+    timeouts = [int(inputs.settings[name]) for name in ("nvidia_driver_probe_timeout", "model_plan_probe_timeout")]
     return {
         "sections": ["stack", "system", "daemon", "gpus", "driver", "engine"],
         "daemon_json": True,
         "engine_url": inputs.settings["ollama_models_url"],
         "packages": list(nvidia_toolkit.PACKAGES),
-        "checksums": [nvidia_driver.HOLD_PATH, *([store["anchor"], store["bundle"]] if inputs.settings["site_ca_certificate"] else [])],
-        "timeout": 30,
+        "checksums": [nvidia_driver.HOLD_PATH, *known],
+        "timeout": max(30, *timeouts),
     }
 
 
@@ -161,11 +175,9 @@ class Host:
     def changes_of_driver(self) -> list[tuple[str, str]]:
         """What differs of NVIDIA's driver."""
         state = self.settings["nvidia_driver_state"]
-        if self.is_mac or state == "unmanaged":
+        if self.is_mac or state != "present" or not self.has_engine:
             return []
         driver, reading = self.driver, self.reading["driver"]
-        if state == "absent":
-            return [("NVIDIA driver", "is to be removed")] if reading["packages"] or reading["loaded"]["version"] else []
         if driver["action"] != "none":
             return [("NVIDIA driver", driver["reason"])]
         if driver["version"] is None or driver["platform"] != "machine":
@@ -199,12 +211,22 @@ class Host:
 
     def changes_of_toolkit(self) -> list[tuple[str, str]]:
         """What differs of NVIDIA's container toolkit."""
-        state, settings = self.settings["nvidia_container_toolkit_state"], self.settings
-        if self.is_mac or self.native_engine or state == "unmanaged":
+        state = self.settings["nvidia_container_toolkit_state"]
+        if self.is_mac or self.native_engine or state != "present" or not self.has_engine:
             return []
-        if state == "absent":
-            return [("nvidia-container-toolkit", "is to be removed")] if self.reading["packages"] else []
-        decision = nvidia_toolkit.decide(
+        decision = self.toolkit
+        declined = self.docker_declines(decision)
+        idle = {"Docker"} if declined else set()
+        # A Docker that makes no use of CDI needs no specification.
+        if not (self.reading["docker"] or {}).get("cdi") and (declined or not decision["knows_cdi"]):
+            idle.add("CDI")
+        return [one for one in decision["changes"] if one[0] not in idle]
+
+    @cached_property
+    def toolkit(self) -> nvidia_toolkit.Decision:
+        """What has to be done about NVIDIA's container toolkit."""
+        settings = self.settings
+        return nvidia_toolkit.decide(
             self.reading,
             self.driver,
             settings["nvidia_container_toolkit_version"],
@@ -212,8 +234,16 @@ class Host:
             self.reading["system"]["package_tool"],
             self.check_mode,
         )
-        declined = not decision["problems"] and self.docker_declines(decision)
-        return [one for one in decision["changes"] if not (declined and one[0] == "Docker")] if self.has_engine else []
+
+    @property
+    def toolkit_problems(self) -> list[str]:
+        """What is wrong with the settings of the toolkit, where the host has a GPU for it."""
+        # The role preflight knows neither these settings nor the driver.
+        if self.settings.get("nvidia_container_toolkit_state") != "present":
+            return []
+        if self.is_mac or self.native_engine or not self.has_engine:
+            return []
+        return [line for line in self.toolkit["problems"] if line.startswith("nvidia_container_toolkit_")] if self.toolkit["wanted"] else []
 
     def docker_declines(self, decision: nvidia_toolkit.Decision) -> bool:
         """Whether somebody else has set otherwise what Docker would need: such an Engine is not asked for more."""
@@ -240,7 +270,7 @@ class Host:
             return []
         if settings["ollama_models_list"] or settings["ollama_models_state"] != "present":
             return [("models", "ollama_models_list or ollama_models_state is set")]
-        wanted = models.planned(plan, settings["llm_stack_preload"])
+        wanted = models.planned(plan, settings["ollama_native_preload" if self.native_engine else "llm_stack_preload"])
         return models.changes(self.reading["engine"], wanted, settings["ollama_models_prune"])
 
     def changes(self, found: Found) -> list[Change]:
@@ -270,7 +300,10 @@ class Host:
 
     def undecided(self) -> list[str]:
         """Return the roles that read the host by themselves, and are always visited."""
-        found = ["ollama_native"] if self.native_engine and self.has_engine else []
+        # What is left of packages that are gone is known to the roles alone.
+        found = [role for role in ("nvidia_driver", "nvidia_container_toolkit") if self.settings[role + "_state"] == "absent"]
+        if self.native_engine and self.has_engine:
+            found += ["ollama_native", "ollama_models"]
         if self.native_gateway and "litellm" in self.settings["llm_stack_services"]:
             found.append("litellm_native")
         # Keys of clients are known to the gateway alone.
@@ -282,8 +315,13 @@ class Host:
         visited = [role for role in ROLES if role in {change["role"] for change in changes}]
         first = ROLES.index(visited[0]) if visited else len(ROLES)
         undecided = self.undecided()
-        there = [role for role in ROLES if not role.endswith("_native") or role in undecided]
-        return [role for role in there if ROLES.index(role) >= first or role in undecided]
+        return [role for role in self.all_roles() if ROLES.index(role) >= first or role in undecided]
+
+    def all_roles(self) -> list[str]:
+        """Return the roles that a host of these services may have work for."""
+        undecided = self.undecided()
+        idle = () if self.has_engine else OF_ENGINES
+        return [role for role in ROLES if (not role.endswith("_native") or role in undecided) and role not in idle]
 
     def environment(self) -> dict[str, str]:
         """Return what tasks on the host need in their environment: on a Mac root finds neither Docker nor its socket."""
@@ -324,7 +362,7 @@ def preflight_problems(host: Host, found: Found, run: Run) -> tuple[list[str], s
         if reached.get("failed"):
             return [], str(reached.get("msg"))
         problems += preflight.disk_and_clock(variables, reached)
-    problems += host.docker_problems
+    problems += host.docker_problems + host.toolkit_problems
     # A host that runs nothing in containers is asked by ollama_native what is wrong with it.
     services = variables["llm_stack_services"]
     if isinstance(services, str) or not services or made.services:

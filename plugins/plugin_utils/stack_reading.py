@@ -32,6 +32,16 @@ class Found:
     failure: str = ""
 
 
+def notes(found: Found) -> list[str]:
+    """Return which settings have no effect on the host, and which engines do not answer, a line each."""
+    made = found.stack
+    lines = list(made.gateway["notes"]) if made.has["litellm"] else []
+    if not found.silent:
+        return lines
+    kept = "routes to them stay as they were" if "engines.json" in made.reading["files"] else "there are no routes to them yet"
+    return [*lines, "No answer from %s: %s" % (", ".join(found.silent), kept)]
+
+
 class StackReading:
     """Reads one host.
 

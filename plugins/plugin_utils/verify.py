@@ -442,10 +442,11 @@ class Verification:
         loaded = [short(model["name"]) for model in engine.get("loaded") or []]
         unloaded = [short(model["name"]) for model in stack.planned if model.get("preload") and short(model["name"]) not in loaded]
         extra = [short(model["name"]) for model in engine.get("models") or [] if short(model["name"]) not in planned]
-        preloads = any(unit["enabled"] for unit in stack.reading["units"].values())
+        units = {name: unit for name, unit in stack.reading["units"].items() if "preload" in name}
+        preloads = any(unit["enabled"] for unit in units.values())
         version = str(engine.get("version", ""))
         variable = "ollama_native_version" if stack.is_native("site_engine") else "llm_stack_ollama_image"
-        unit = next(iter(stack.reading["units"]), "local-llm-preload.service")
+        unit = next(iter(units), "local-llm-preload.service")
         in_memory = listed("not in memory: ", unloaded)
         found = [
             check(

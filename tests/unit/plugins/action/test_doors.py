@@ -235,6 +235,9 @@ def test_the_plan_of_a_host_is_made_from_one_reading(run):
     assert "daemon" not in done["reading"] and done["stack"]["exists"] and not done["changed"]
     done, calls = run(host_plan, BARE, [WHOLE], {"preflight": False}, check=True)
     assert len(calls) == 1 and not done["stack"]["exists"]
+    # Whoever asks for one role alone has that one say what is wrong.
+    done, _calls = run(host_plan, {**BARE, "llm_stack_ollama_memory": "many"}, [WHOLE], {"preflight": False, "report": True})
+    assert "llm_stack_ollama_memory" in done["failure"] and "llm_stack" in done["roles"] and done["changes"] == []
 
 
 def test_a_host_that_cannot_be_what_it_is_to_be_is_told_all_at_once(run):

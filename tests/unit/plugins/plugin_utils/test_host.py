@@ -122,7 +122,8 @@ def checks(sha256=HELD):
         ({}, {}, checks(""), [("unattended upgrades", "the driver is not kept out of them")]),
         ({"nvidia_driver_hold": False}, {}, checks(""), []),
         ({"nvidia_driver_state": "unmanaged"}, {}, checks(""), []),
-        ({"nvidia_driver_state": "absent"}, {}, checks(), [("NVIDIA driver", "is to be removed")]),
+        ({"nvidia_driver_state": "absent"}, {}, checks(), []),
+        ({"llm_stack_services": ["litellm"]}, {}, checks(""), []),
         ({"nvidia_driver_state": "absent"}, {"packages": {}, "loaded": {"version": None}}, checks(), []),
         ({}, {"switches": 2}, checks(), [("nvidia-fabricmanager", "does not run, or is not started with the host")]),
         ({}, {"platform": "wsl"}, checks(""), []),
@@ -190,7 +191,9 @@ def test_the_sites_authorities(made, tmp_path, sha256, modified, expected):
     }
     found = made({"site_ca_certificate": str(tmp_path / "ca.pem")}, checksums=known)
     assert found.changes_of_docker() == expected
-    assert host.parameters(found.inputs)["checksums"] == [nvidia_driver.HOLD_PATH, ANCHOR, BUNDLE]
+    # Which paths the host has is known by what is read: all of them are asked for.
+    asked = host.parameters(found.inputs)["checksums"]
+    assert {ANCHOR, BUNDLE, "/etc/pki/ca-trust/source/anchors/local-llm-site.pem"} < set(asked)
 
 
 # The toolkit.
@@ -214,7 +217,7 @@ OLD_SPEC = [{"path": "/etc/cdi/nvidia.yaml", "kind": "nvidia.com/gpu", "devices"
         ({}, {"docker": {**DOCKER, "version": "24.0.7"}}, [("Docker", "does not hand GPUs to containers")]),
         ({}, {"docker": {**DOCKER, "version": "24.0.7", "cgroup_driver": "cgroupfs"}}, []),
         ({}, {"docker": {**DOCKER, "version": "24.0.7"}, "daemon": {**DAEMON, "content": '{"exec-opts": ["native.cgroupdriver=systemd"]}'}}, []),
-        ({"nvidia_container_toolkit_state": "absent"}, {}, [("nvidia-container-toolkit", "is to be removed")]),
+        ({"nvidia_container_toolkit_state": "absent"}, {}, []),
         ({"nvidia_container_toolkit_state": "absent"}, {"packages": {}}, []),
         ({"nvidia_container_toolkit_state": "unmanaged"}, {"packages": {}}, []),
         ({"site_engine": "native"}, {"packages": {}}, []),
@@ -349,12 +352,30 @@ def test_what_a_cut_run_and_a_former_client_have_left(made):
     assert ("CLIENT_KEY_OLD", "its client is not named any more") in lines
 
 
-def test_services_without_containers_are_left_to_their_roles(made):
+def test_roles_that_decide_by_themselves_are_visited_in_any_case(made):
     native = made({"site_engine": "native", "site_gateway": "native"})
-    assert native.undecided() == ["ollama_native", "litellm_native"] and native.roles([]) == ["ollama_native", "litellm_native"]
-    assert changes_of(native) == []
-    clients = made({"llm_stack_client_keys": {"a": {}}})
-    assert clients.roles([]) == ["llm_stack"]
+    assert native.roles([]) == ["ollama_native", "litellm_native", "ollama_models"] and changes_of(native) == []
+    assert made({"llm_stack_client_keys": {"a": {}}}).roles([]) == ["llm_stack"]
+    away = {"nvidia_driver_state": "absent", "nvidia_container_toolkit_state": "absent"}
+    assert made(away).roles([]) == ["nvidia_driver", "nvidia_container_toolkit"]
+
+
+def test_a_mere_gateway_gets_nothing_that_an_engine_needs(made):
+    gateway = made({"llm_stack_services": ["litellm"]})
+    changes = [{"role": "docker_engine"}]
+    assert gateway.roles(changes) == ["docker_engine", "llm_stack"] and gateway.changes_of_toolkit() == []
+
+
+def test_settings_of_the_toolkit_are_judged_where_there_is_a_gpu(made, bare):
+    wrong = {"nvidia_container_toolkit_version": "latest"}
+    assert made(wrong, driver=nvidia(bare)).toolkit_problems[0].startswith("nvidia_container_toolkit_version: latest is no version")
+    assert made(wrong).toolkit_problems == made({**wrong, "site_engine": "native"}, driver=nvidia(bare)).toolkit_problems == []
+    assert made({**wrong, "nvidia_container_toolkit_state": "unmanaged"}, driver=nvidia(bare)).toolkit_problems == []
+
+
+def test_a_native_engine_has_a_setting_of_its_own_for_what_stays_in_memory(made):
+    native = {"site_engine": "native", "ollama_native_preload": False}
+    assert made(native, engine={**ENGINE, "loaded": []}).changes_of_models() == []
 
 
 def test_a_mac():
