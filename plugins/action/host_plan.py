@@ -6,11 +6,10 @@
 from __future__ import annotations
 
 import typing as t
-from pathlib import Path
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.local_llm.fleet.plugins.plugin_utils import host, preflight
-from ansible_collections.local_llm.fleet.plugins.plugin_utils.inputs import Inputs
+from ansible_collections.local_llm.fleet.plugins.plugin_utils.inputs import Inputs, file_reader
 from ansible_collections.local_llm.fleet.plugins.plugin_utils.role_settings import SettingsError
 from ansible_collections.local_llm.fleet.plugins.plugin_utils.stack_reading import StackReading, notes
 
@@ -33,7 +32,7 @@ class ActionModule(ActionBase):
         _validated, args = self.validate_argument_spec(switches)
         self.task_vars = task_vars or {}
         try:
-            inputs = Inputs.of(self.task_vars, self._templar.template, self.read_file, host.SETTINGS)
+            inputs = Inputs.of(self.task_vars, self._templar.template, file_reader(self._loader), host.SETTINGS)
         except SettingsError as error:
             return {"failed": True, "msg": str(error)}
         check_mode, had_facts = self._task.check_mode, "system" in inputs.facts
@@ -82,7 +81,3 @@ class ActionModule(ActionBase):
 
     def module(self, name: str, args: dict[str, t.Any]) -> dict[str, t.Any]:
         return self._execute_module(module_name=name, module_args=args, task_vars=self.task_vars)
-
-    def read_file(self, path: str) -> str:
-        """Return the text of a file on the control node, from a vault or not."""
-        return Path(self._loader.get_real_file(path)).read_bytes().decode()

@@ -6,11 +6,10 @@
 from __future__ import annotations
 
 import typing as t
-from pathlib import Path
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.local_llm.fleet.plugins.plugin_utils import stack
-from ansible_collections.local_llm.fleet.plugins.plugin_utils.inputs import Inputs
+from ansible_collections.local_llm.fleet.plugins.plugin_utils.inputs import Inputs, file_reader
 
 
 class ActionModule(ActionBase):
@@ -31,7 +30,7 @@ class ActionModule(ActionBase):
             }
         )
         task_vars = task_vars or {}
-        inputs = Inputs.of(task_vars, self._templar.template, self.read_file)
+        inputs = Inputs.of(task_vars, self._templar.template, file_reader(self._loader))
         made = inputs.stack_of({"files": {}, "containers": [], "units": {}})
         options = {
             "path": made.env_path,
@@ -42,7 +41,3 @@ class ActionModule(ActionBase):
         }
         given = {name: value for name, value in options.items() if value is not None}
         return self._execute_module(module_name="local_llm.fleet.env_file", module_args=given, task_vars=task_vars)
-
-    def read_file(self, path: str) -> str:
-        """Return the text of a file on the control node, from a vault or not."""
-        return Path(self._loader.get_real_file(path)).read_bytes().decode()

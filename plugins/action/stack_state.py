@@ -6,11 +6,10 @@
 from __future__ import annotations
 
 import typing as t
-from pathlib import Path
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.local_llm.fleet.plugins.plugin_utils import stack
-from ansible_collections.local_llm.fleet.plugins.plugin_utils.inputs import Inputs
+from ansible_collections.local_llm.fleet.plugins.plugin_utils.inputs import Inputs, file_reader
 from ansible_collections.local_llm.fleet.plugins.plugin_utils.role_settings import SettingsError
 from ansible_collections.local_llm.fleet.plugins.plugin_utils.stack_reading import StackReading, notes
 
@@ -26,7 +25,7 @@ class ActionModule(ActionBase):
         _validated, args = self.validate_argument_spec({"plan": {"type": "dict"}})
         task_vars = task_vars or {}
         try:
-            inputs = Inputs.of(task_vars, self._templar.template, self.read_file)
+            inputs = Inputs.of(task_vars, self._templar.template, file_reader(self._loader))
         except SettingsError as error:
             return {"failed": True, "msg": str(error)}
         reader = StackReading(inputs, lambda name, args: self._execute_module(module_name=name, module_args=args, task_vars=task_vars))
@@ -53,7 +52,3 @@ class ActionModule(ActionBase):
             "enabled_before": [name for name, unit in made.reading["units"].items() if unit["sha256"] and unit["enabled"]],
             "result": {"exists": made.exists or not self._task.check_mode, "silent": found.silent, **made.result()},
         }
-
-    def read_file(self, path: str) -> str:
-        """Return the text of a file on the control node, from a vault or not."""
-        return Path(self._loader.get_real_file(path)).read_bytes().decode()

@@ -10,6 +10,7 @@ import json
 import os
 import typing as t
 from dataclasses import dataclass
+from pathlib import Path
 
 from ..module_utils import env_file
 from . import fleet, gateway, model_plan, stack, stack_problems
@@ -19,6 +20,14 @@ from .stack_problems import EVERYWHERE, told
 
 Template = t.Callable[[t.Any], t.Any]
 DEFAULT_SERVICES = ["ollama", "db", "litellm"]
+
+
+def file_reader(loader: t.Any) -> t.Callable[[str], str]:
+    """Return what reads the text of a file on the control node, from a vault or not.
+
+    :arg loader: Ansible's own, which decrypts.
+    """
+    return lambda path: Path(loader.get_real_file(path)).read_bytes().decode()
 
 
 def file_of(path: str) -> str:
@@ -102,12 +111,6 @@ class Inputs:
         """Where the host takes up certificates: ``anchor``, ``bundle``, ``command``."""
         stores = tables("site")["_site_ca_stores"]
         return dict(stores.get(self.facts.get("pkg_mgr"), stores["apt"]))
-
-    @property
-    def gateway_host(self) -> str:
-        """The address at which the host itself reaches its gateway."""
-        bind = self.settings["site_gateway_bind"]
-        return {EVERYWHERE: "127.0.0.1", "::": "[::1]"}.get(bind, stack.in_url(bind))
 
     @property
     def engine_url(self) -> str:
