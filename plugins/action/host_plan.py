@@ -13,12 +13,6 @@ from ansible_collections.local_llm.fleet.plugins.plugin_utils.inputs import Inpu
 from ansible_collections.local_llm.fleet.plugins.plugin_utils.role_settings import SettingsError
 from ansible_collections.local_llm.fleet.plugins.plugin_utils.stack_reading import StackReading, notes
 
-#: What a verification needs of the reading. The rest is large, or may hold the password of a proxy.
-VERIFIED = (
-    "clock_offset", "containers", "contents", "docker", "environment", "files", "firewall", "iptables", "memory_mib", "ports",
-    "project_dir", "systemd", "unfinished", "units", "user",
-)  # fmt: skip
-
 
 class ActionModule(ActionBase):
     """See the documentation of the module of this name."""
@@ -37,21 +31,18 @@ class ActionModule(ActionBase):
             return {"failed": True, "msg": str(error)}
         check_mode, had_facts = self._task.check_mode, "system" in inputs.facts
         found = StackReading(inputs, self.module).read(
-            None, check_mode, lambda reading: host.Host(inputs, reading, check_mode).plan_to_follow, **host.parameters(inputs)
+            None, check_mode, lambda reading: host.Host(inputs, reading, check_mode).plan_to_follow, lambda: host.parameters(inputs)
         )
         if found.failure:
             return {"failed": True, "msg": found.failure}
         state = host.Host(inputs, found.stack.reading, check_mode)
-        undecided = state.undecided()
-        # Where something runs without a container, the role preflight reads that, too.
-        native = [role for role in undecided if role.endswith("_native")]
         problems: list[str] = []
-        if args["preflight"] and not native:
+        if args["preflight"]:
             problems, failure = host.preflight_problems(state, found, self.module)
             if failure:
                 return {"failed": True, "msg": failure}
-        elif found.stack.services and not args["preflight"]:
-            problems += found.problems + state.docker_problems
+        else:
+            problems += (found.problems + state.docker_problems if found.stack.services else []) + state.native_problems
         # A plan that waits for a driver is made after that.
         waits = bool(state.changes_of_driver())
         if state.has_engine and state.plan["status"] == "refused" and not waits:
@@ -68,13 +59,14 @@ class ActionModule(ActionBase):
             **({} if had_facts else {"ansible_facts": {name: inputs.facts[name] for name in ("system", "architecture")}}),
             "changes": changes,
             "roles": state.all_roles() if problems else state.roles(changes),
-            "notes": notes(found) if found.stack.services else [],
-            "native": bool(native),
+            "notes": (notes(found) if found.stack.services else []) + state.native_notes,
+            "native_engine": state.native_engine.result(check_mode) if state.has_native_engine else None,
+            "native_gateway": state.native_gateway.result(check_mode) if state.has_native_gateway else None,
             "plan": plan,
             "report": {**(plan or {}), "changes": changes, "roles": state.roles(changes)},
             "failure": "\n".join(dict.fromkeys(problems)),
             "environment": state.environment(),
-            "reading": {**{name: value for name, value in found.stack.reading.items() if name in VERIFIED}, "paths": []},
+            "reading": state.reading_for_verification(),
             "docker": bool(found.stack.services) and not state.is_mac,
             "stack": {"exists": found.stack.exists or not check_mode, "silent": found.silent, **found.stack.result()},
         }

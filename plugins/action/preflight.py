@@ -16,6 +16,12 @@ from ansible_collections.local_llm.fleet.plugins.plugin_utils.stack_reading impo
 ROLES = ("preflight", "docker_engine", "model_plan", "ollama_native", "litellm_native")
 
 
+def options(inputs: Inputs) -> dict[str, t.Any]:
+    """Return the options of ``host_info`` beside those of the stack."""
+    native = inputs.native_parameters(inputs.native)
+    return {"sections": ["stack", "system", "daemon", *native], **native, "daemon_json": True, "timeout": 30}
+
+
 class ActionModule(ActionBase):
     """See the documentation of the module of this name."""
 
@@ -31,8 +37,7 @@ class ActionModule(ActionBase):
         except SettingsError as error:
             return {"failed": True, "msg": str(error)}
         # What the plan says is not known yet; an earlier one stands for it.
-        options = {"sections": ["stack", "system", "daemon"], "daemon_json": True, "timeout": 30}
-        found = StackReading(inputs, self.module).read(None, self._task.check_mode, **options)
+        found = StackReading(inputs, self.module).read(None, self._task.check_mode, more=lambda: options(inputs))
         if found.failure:
             return {"failed": True, "msg": found.failure}
         problems, failure = host.preflight_problems(host.Host(inputs, found.stack.reading, self._task.check_mode), found, self.module)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.local_llm.fleet.plugins.plugin_utils import stack
+from ansible_collections.local_llm.fleet.plugins.plugin_utils import native_gateway, stack
 from ansible_collections.local_llm.fleet.plugins.plugin_utils.inputs import Inputs, file_reader
 
 
@@ -27,17 +27,23 @@ class ActionModule(ActionBase):
                 "generate": {"type": "dict", "default": {}},
                 "close": {"type": "bool", "default": False},
                 "backup": {"type": "path"},
+                "exports": {"type": "dict"},
             }
         )
         task_vars = task_vars or {}
-        inputs = Inputs.of(task_vars, self._templar.template, file_reader(self._loader))
+        inputs = Inputs.of(task_vars, self._templar.template, file_reader(self._loader), ["litellm_native"])
         made = inputs.stack_of({"files": {}, "containers": [], "units": {}})
+        values = stack.secret_values(made, args["set"])
+        if "gateway" in inputs.native:
+            told = inputs.native_gateway({"native_gateway": native_gateway.NOTHING}, None).told
+            values.update({name: value for name, value in told.items() if name in args["set"]})
         options = {
             "path": made.env_path,
-            "values": stack.secret_values(made, args["set"]),
+            "values": values,
             "generate": args["generate"],
             "recover": args["recover"],
             "backup": args["backup"],
+            "exports": args["exports"],
         }
         given = {name: value for name, value in options.items() if value is not None}
         return self._execute_module(module_name="local_llm.fleet.env_file", module_args=given, task_vars=task_vars)

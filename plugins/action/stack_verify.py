@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import time
 import typing as t
+from functools import cached_property
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.local_llm.fleet.plugins.plugin_utils import model_plan, verify
+from ansible_collections.local_llm.fleet.plugins.plugin_utils.inputs import Inputs, file_reader
 from ansible_collections.local_llm.fleet.plugins.plugin_utils.role_settings import SettingsError, settings
 
 SCHEMA = 1
-NATIVE = {name: {"type": "str", "required": True} for name in ("version", "fault")}
 POLL = 2  # seconds between two looks at containers that are starting
 
 
@@ -34,8 +35,6 @@ class ActionModule(ActionBase):
                 "plan": {"type": "dict"},
                 "reading": {"type": "dict"},
                 "silent": {"type": "list", "elements": "str", "default": []},
-                "native_engine": {"type": "dict", "options": NATIVE},
-                "native_gateway": {"type": "dict", "options": NATIVE},
             }
         )
         try:
@@ -48,25 +47,46 @@ class ActionModule(ActionBase):
         except SettingsError as error:
             return {"failed": True, "msg": str(error)}
         is_mac = (self.task_vars.get("ansible_facts") or {}).get("system") == "Darwin"
-        reading = args["reading"]
+        reading, native = args["reading"], {} if args["ask_only"] or found["stack_verify_depth"] != "full" else self.native()
         if not reading or is_starting(reading):
-            reading = self.read(verify.host_parameters(found, is_mac), wait=0 if args["ask_only"] else found["stack_verify_timeout"])
+            parameters = {**verify.host_parameters(found, is_mac), **native, "sections": ["stack", *native]}
+            reading = self.read(parameters, wait=0 if args["ask_only"] else found["stack_verify_timeout"])
         if reading.get("failed"):
             return reading
+        plan = args["plan"] or model_plan.parse((reading.get("contents") or {}).get("plan.json") or "") or None
         stack = verify.Stack(
             settings=found,
             reading=reading,
-            plan=args["plan"] or model_plan.parse((reading.get("contents") or {}).get("plan.json") or "") or None,
+            plan=plan,
             is_mac=is_mac,
             given_services=args["services"],
             given_shared=args["shared"],
             silent=args["silent"],
-            native_engine=args["native_engine"],
-            native_gateway=args["native_gateway"],
+            native_engine=self.native_engine(reading, plan) if "native_engine" in native else None,
+            native_gateway=self.native_gateway(reading, plan) if "native_gateway" in native else None,
         )
         if stack.problem():
             return {"failed": True, "msg": stack.problem()}
         return self.ask(stack) if args["ask_only"] else self.judge(stack, found["stack_verify_depth"])
+
+    @cached_property
+    def inputs(self) -> Inputs:
+        """The settings of services that run without a container."""
+        return Inputs.of(self.task_vars, self._templar.template, file_reader(self._loader), ["ollama_native", "litellm_native"])
+
+    def native(self) -> dict[str, t.Any]:
+        """Return the options of ``host_info`` for services that run without a container."""
+        return self.inputs.native_parameters(self.inputs.native)
+
+    def native_engine(self, reading: dict[str, t.Any], plan: dict[str, t.Any] | None) -> dict[str, str]:
+        """Return how a native engine runs."""
+        engine = self.inputs.native_engine(reading, plan)
+        return {"version": engine.reading["installed"], "fault": engine.fault}
+
+    def native_gateway(self, reading: dict[str, t.Any], plan: dict[str, t.Any] | None) -> dict[str, str]:
+        """Return how a native gateway runs."""
+        gateway = self.inputs.native_gateway(reading, plan)
+        return {"version": gateway.reading["current"], "fault": gateway.fault}
 
     def module(self, name: str, args: dict[str, t.Any]) -> dict[str, t.Any]:
         return self._execute_module(module_name="local_llm.fleet." + name, module_args=given(args), task_vars=self.task_vars)

@@ -46,8 +46,6 @@ def rows_of(host: str, plan: t.Mapping[str, t.Any] | None) -> list[list[str]]:
     if not plan:
         return [[host, "-", "no answer: see the task that failed above", "", ""]]
     rows = [[host, one["role"], one["what"], one["why"], ", ".join(one["restarts"])] for one in plan["changes"]]
-    looked_at = [role for role in plan["roles"] if role.endswith("_native")]
-    rows += [[host, role, "is looked at by its role", "", ""] for role in looked_at]
     return rows or [[host, "-", "nothing", "", ""]]
 
 

@@ -18,11 +18,10 @@ description:
 options:
   _terms:
     description:
-      - What is looked at - V(site_ollama) (who may ask an engine), V(secrets) (secrets that were given),
-        V(ollama_native), V(litellm_native) (those roles, with what was read of the host).
+      - What is looked at - V(site_ollama) (who may ask an engine), V(secrets) (secrets that were given).
     type: list
     elements: str
-    choices: [site_ollama, secrets, ollama_native, litellm_native]
+    choices: [site_ollama, secrets]
     required: true
 """
 
@@ -31,7 +30,7 @@ EXAMPLES = r"""
   ansible.builtin.fail:
     msg: "{{ problems | join('; ') }}"
   vars:
-    problems: "{{ query('local_llm.fleet.problems', 'ollama_native') }}"
+    problems: "{{ query('local_llm.fleet.problems', 'secrets') }}"
   when: problems | length > 0
 """
 
@@ -46,11 +45,8 @@ import typing as t
 
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
-from ansible_collections.local_llm.fleet.plugins.plugin_utils.native_problems import SUBJECTS as OF_NATIVE_SERVICES
 from ansible_collections.local_llm.fleet.plugins.plugin_utils.role_settings import Templated
-from ansible_collections.local_llm.fleet.plugins.plugin_utils.stack_problems import SUBJECTS as OF_STACKS
-
-SUBJECTS = {**OF_STACKS, **OF_NATIVE_SERVICES}
+from ansible_collections.local_llm.fleet.plugins.plugin_utils.stack_problems import SUBJECTS
 
 
 class LookupModule(LookupBase):

@@ -70,6 +70,25 @@ options:
     type: list
     elements: str
     default: []
+  exports:
+    description:
+      - A second file that sets some of the variables in a shell, for a service whose supervisor reads no environment file, such as a job
+        of launchd. Variables without a value are left out.
+    type: dict
+    suboptions:
+      path:
+        description: Its path.
+        type: path
+        required: true
+      names:
+        description: The variables.
+        type: list
+        elements: str
+        required: true
+      group:
+        description: Group that may read it.
+        type: str
+        required: true
   project:
     description:
       - Name of the Compose project.
@@ -109,8 +128,10 @@ variables:
 
 import contextlib
 import fnmatch
+import grp
 import os
 import secrets
+import shlex
 import string
 import tempfile
 import typing as t
@@ -237,6 +258,29 @@ def bring(params: dict[str, t.Any], check: bool) -> tuple[bool, list[str]]:
     return changed, sorted(values)
 
 
+def exports(path: str, names: list[str]) -> str:
+    """Return lines that set variables of an environment file in a shell; those that have a value."""
+    values = env_file.parse(text_of(path) or "")["values"]
+    return "".join("export %s=%s\n" % (name, shlex.quote(values[name])) for name in names if values.get(name))
+
+
+def export(path: str, params: dict[str, t.Any], check: bool) -> bool:
+    """Write the lines of :func:`exports` to a file of root's that one group may read; return whether it changes.
+
+    :arg path: the environment file.
+    """
+    target, text = params["path"], exports(path, params["names"])
+    group = grp.getgrnam(params["group"]).gr_gid
+    status = os.stat(target) if os.path.exists(target) else None
+    if status and text_of(target) == text and (status.st_mode & 0o7777, status.st_uid, status.st_gid) == (0o440, os.geteuid(), group):
+        return False
+    if not check:
+        write(target, text)
+        os.chown(target, os.geteuid(), group)
+        os.chmod(target, 0o440)
+    return True
+
+
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
@@ -251,6 +295,14 @@ def main() -> None:
             "restore": {"type": "bool", "default": False},
             "keep": {"type": "list", "elements": "str", "default": []},
             "project": {"type": "str", "default": "local-llm"},
+            "exports": {
+                "type": "dict",
+                "options": {
+                    "path": {"type": "path", "required": True},
+                    "names": {"type": "list", "elements": "str", "required": True},
+                    "group": {"type": "str", "required": True},
+                },
+            },
         },
         supports_check_mode=True,
     )
@@ -258,7 +310,9 @@ def main() -> None:
         module.fail_json(msg="restore needs backup, the file that has the earlier values")
     try:
         changed, variables = bring(module.params, module.check_mode)
-    except (OSError, ValueError, Missing) as error:
+        if module.params["exports"] and not (module.check_mode and changed):
+            changed = export(module.params["path"], module.params["exports"], module.check_mode) or changed
+    except (OSError, ValueError, KeyError, Missing) as error:
         module.fail_json(msg="%s: %s" % (module.params["path"], error))
     module.exit_json(changed=changed, variables=variables)
 

@@ -20,10 +20,10 @@ options:
     description:
       - What is read, in one round trip. V(stack) is the Compose project, its containers, files and ports. V(gpus) and V(driver) are what
         M(local_llm.fleet.gpu_info) and M(local_llm.fleet.nvidia_driver_info) return, V(engine) what M(local_llm.fleet.ollama_model_info)
-        returns.
+        returns. V(native_engine) and V(native_gateway) are Ollama and LiteLLM without containers, with their files and services.
     type: list
     elements: str
-    choices: [stack, system, daemon, gpus, driver, engine]
+    choices: [stack, system, daemon, gpus, driver, engine, native_engine, native_gateway]
     default: [stack]
   project:
     description:
@@ -116,6 +116,65 @@ options:
       - Address of the engine that the section V(engine) asks.
     type: str
     default: http://127.0.0.1:11434
+  native_engine:
+    description:
+      - Where V(native_engine) among the O(sections) is looked for.
+    type: dict
+    suboptions:
+      dir:
+        description: Folder with its versions.
+        type: path
+        required: true
+      home:
+        description: Folder with its models.
+        type: path
+        required: true
+      user:
+        description: User that it runs as.
+        type: str
+        required: true
+      files:
+        description: Files of its service.
+        type: list
+        elements: str
+        default: []
+  native_gateway:
+    description:
+      - Where V(native_gateway) among the O(sections) is looked for.
+    type: dict
+    suboptions:
+      dir:
+        description: Folder with its versions.
+        type: path
+        required: true
+      python:
+        description: Python that it runs with.
+        type: path
+        required: true
+      user:
+        description: User that it runs as.
+        type: str
+        required: true
+      address:
+        description: IP address that it listens on.
+        type: str
+        required: true
+      port:
+        description: TCP port that it listens on.
+        type: int
+        required: true
+      env_file:
+        description: File with its secrets.
+        type: path
+        required: true
+      files:
+        description: Files and folders of its service.
+        type: list
+        elements: str
+        default: []
+      ca_pem:
+        description: Certificates of the site's own authorities. Their file is compared with it.
+        type: str
   sources:
     description:
       - Addresses (HTTP or HTTPS) that must be reached. All are tried at the same time.
@@ -659,6 +718,151 @@ firewall:
   returned: when V(stack) is one of the O(sections)
   type: bool
   sample: true
+native_engine:
+  description: Ollama without a container.
+  returned: when V(native_engine) is one of the O(sections)
+  type: dict
+  contains:
+    installed:
+      description: The version in use; empty without one.
+      type: str
+      sample: 0.40.2
+    versions:
+      description: The versions that are there.
+      type: list
+      elements: str
+      sample: [0.40.2]
+    started:
+      description: Checksum of the settings and version of the last start that came to its end.
+      type: list
+      elements: str
+      sample: [8c6f6ff6a0c9e7, 0.40.2]
+    active:
+      description: Whether its service runs.
+      type: bool
+      sample: true
+    firewall:
+      description: Whether the rules that close its port are in force.
+      type: bool
+      sample: false
+    has_firewall_tool:
+      description: Whether the host has what puts them in force.
+      type: bool
+      sample: true
+    address:
+      description: Where it listens, as its file says.
+      type: str
+      sample: 127.0.0.1:11434
+    addresses:
+      description: The host's addresses of IPv4.
+      type: list
+      elements: str
+      sample: [127.0.0.1, 192.0.2.11]
+    user:
+      description: Its user with C(uid), C(shell), C(comment). V(none) where there is none.
+      type: dict
+      sample: {uid: 998, shell: /usr/sbin/nologin, comment: ""}
+    home:
+      description: Whether there is the folder with its models.
+      type: bool
+      sample: true
+    above:
+      description: Whether there is the folder above that.
+      type: bool
+      sample: true
+    disk:
+      description: The disk of the folder with its models, as RV(paths) tells of one.
+      type: dict
+      sample: {path: /var/lib/ollama, exists: true, free_mib: 118000, total_mib: 230000, mode: "0750", owner: ollama}
+    foreign:
+      description: Whether the host has a service of that name that is somebody else's.
+      type: bool
+      sample: false
+    brewed:
+      description: Whether Homebrew has installed it.
+      type: bool
+      sample: false
+    sleep:
+      description: A Mac's settings C(sleep) and C(autorestart), with all their values.
+      type: dict
+      sample: {sleep: ["0"], autorestart: ["1"]}
+    release:
+      description: Version of macOS; empty elsewhere.
+      type: str
+      sample: "15.6"
+    python:
+      description: The Python that this module runs with.
+      type: str
+      sample: /usr/bin/python3
+    files:
+      description: Mode, owner, date and checksum of its files, by path. Those that are not there are left out.
+      type: dict
+      sample: {/etc/systemd/system/ollama.service: {mode: "0644", owner: root, modified: 1795000000.0, sha256: 1f0c…}}
+native_gateway:
+  description: LiteLLM without a container.
+  returned: when V(native_gateway) is one of the O(sections)
+  type: dict
+  contains:
+    python:
+      description: Its C(version), and whether it makes virtual environments (C(venv)). V(none) without one.
+      type: dict
+      sample: {version: [3, 13, 5], venv: true}
+    user:
+      description: Its user with C(uid), C(shell), C(comment). V(none) where there is none.
+      type: dict
+      sample: {uid: 997, shell: /usr/sbin/nologin, comment: Gateway of the local LLM stack}
+    versions:
+      description: The virtual environments that are there.
+      type: list
+      elements: str
+      sample: [1.104.2-0123abcd]
+    complete:
+      description: Those of them that were installed to the end.
+      type: list
+      elements: str
+      sample: [1.104.2-0123abcd]
+    current:
+      description: The one in use; empty without one.
+      type: str
+      sample: 1.104.2-0123abcd
+    former:
+      description: The one that was in use before; empty without one.
+      type: str
+      sample: ""
+    files:
+      description: Mode, owner, date and checksum of its files and folders, by path. Those that are not there are left out.
+      type: dict
+      sample: {/opt/litellm/start: {mode: "0755", owner: root, modified: 1795000000.0, sha256: 1f0c…}}
+    disk:
+      description: The disk of the folder with its versions, as RV(paths) tells of one.
+      type: dict
+      sample: {path: /opt/litellm, exists: true, free_mib: 118000, total_mib: 230000, mode: "0755", owner: root}
+    service:
+      description: Whether it is C(active), C(enabled), has C(ended), its C(pid), and when it was C(started) (seconds since 1970).
+      type: dict
+      sample: {active: true, enabled: true, ended: false, pid: 731, started: 1795000000.0}
+    stale:
+      description: Whether a file is newer than the process.
+      type: bool
+      sample: false
+    answers:
+      description: Whether it answers.
+      type: bool
+      sample: true
+    port:
+      description: Whether its port is V(free), V(ours), V(taken) or its address V(no_address), and the C(owner) of a port that is taken.
+      type: dict
+      sample: {state: ours, owner: ""}
+    exported:
+      description:
+        - The variables in its file for macOS (C(names)), and those that have another value than the file with its secrets
+          (C(other)).
+      type: dict
+      sample: {names: [], other: []}
+    authorities:
+      description: Whether its file with authorities is as it should be.
+      type: bool
+      sample: true
 """
 
 import os
@@ -668,11 +872,19 @@ from concurrent.futures import ThreadPoolExecutor
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.local_llm.fleet.plugins.module_utils.gpu import machine
-from ansible_collections.local_llm.fleet.plugins.module_utils.host import Host, docker, nvidia_driver, stack, system
+from ansible_collections.local_llm.fleet.plugins.module_utils.host import (
+    Host,
+    docker,
+    native_engine,
+    native_gateway,
+    nvidia_driver,
+    stack,
+    system,
+)
 from ansible_collections.local_llm.fleet.plugins.module_utils.host.files import checksum
 from ansible_collections.local_llm.fleet.plugins.module_utils.ollama_client import OllamaClient, OllamaError
 
-SECTIONS = ["stack", "system", "daemon", "gpus", "driver", "engine"]
+SECTIONS = ["stack", "system", "daemon", "gpus", "driver", "engine", "native_engine", "native_gateway"]
 ENGINE_TIMEOUT = 5  # seconds
 READABLE = ("compose.yml", "config.yml", "plan.json", "engines.json")  # files of the project that hold no secret
 
@@ -696,13 +908,15 @@ def checksums(host: Host, paths: list[str]) -> dict[str, dict[str, t.Any]]:
 
 def read(params: dict[str, t.Any]) -> dict[str, t.Any]:
     """Return what the module returns, for its parameters."""
-    host = Host(params["timeout"])
+    host, is_mac = Host(params["timeout"]), os.uname().sysname == "Darwin"
     readers: dict[str, t.Callable[[], dict[str, t.Any]]] = {
         "system": lambda: {**system.read(host), "machine": os.uname().machine, "kernel": os.uname().sysname},
         "daemon": lambda: {**docker.read(host), **({"content": host.text(docker.DAEMON_JSON) or ""} if params["daemon_json"] else {})},
         "gpus": lambda: machine.read(host),
         "driver": lambda: nvidia_driver.read(host, []),
         "engine": lambda: engine(params["engine_url"]),
+        "native_engine": lambda: native_engine.read(host, params["native_engine"], is_mac),
+        "native_gateway": lambda: native_gateway.read(host, params["native_gateway"], is_mac),
         "stack": lambda: stack.read(host, params),
     }
     # They wait for tools and services of the host most of the time.
@@ -736,6 +950,28 @@ def main() -> None:
             "checksums": {"type": "list", "elements": "str", "default": []},
             "daemon_json": {"type": "bool", "default": False},
             "engine_url": {"type": "str", "default": "http://127.0.0.1:11434"},
+            "native_engine": {
+                "type": "dict",
+                "options": {
+                    "dir": {"type": "path", "required": True},
+                    "home": {"type": "path", "required": True},
+                    "user": {"type": "str", "required": True},
+                    "files": {"type": "list", "elements": "str", "default": []},
+                },
+            },
+            "native_gateway": {
+                "type": "dict",
+                "options": {
+                    "dir": {"type": "path", "required": True},
+                    "python": {"type": "path", "required": True},
+                    "user": {"type": "str", "required": True},
+                    "address": {"type": "str", "required": True},
+                    "port": {"type": "int", "required": True},
+                    "env_file": {"type": "path", "required": True},
+                    "files": {"type": "list", "elements": "str", "default": []},
+                    "ca_pem": {"type": "str"},
+                },
+            },
             "sources": {"type": "list", "elements": "str", "default": []},
             "package_sources": {"type": "bool", "default": False},
             "proxy": {"type": "str", "no_log": True},
@@ -746,6 +982,9 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    for name in ("native_engine", "native_gateway"):
+        if name in module.params["sections"] and module.params[name] is None:
+            module.fail_json(msg="the section %s needs the option %s" % (name, name))
     try:
         module.exit_json(changed=False, **read(module.params))
     except (OSError, ssl.SSLError) as error:

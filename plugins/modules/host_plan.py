@@ -94,11 +94,16 @@ notes:
   type: list
   elements: str
   sample: []
-native:
-  description: Whether something runs without a container.
+native_engine:
+  description: What RV(local_llm.fleet.ollama_native_state#module:result) says. V(none) for a host whose engine runs in a container.
   returned: success
-  type: bool
-  sample: false
+  type: dict
+  sample: {exists: true, version: 0.40.2, models_dir: /var/lib/ollama/models, preload: true, restarts: false}
+native_gateway:
+  description: What RV(local_llm.fleet.litellm_native_state#module:result) says. V(none) for a host whose gateway runs in containers.
+  returned: success
+  type: dict
+  sample: {exists: true, version: 1.104.2}
 docker:
   description: Whether the host is to have Docker Engine.
   returned: success

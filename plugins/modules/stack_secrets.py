@@ -7,13 +7,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: stack_secrets
-short_description: Make and keep the secrets of the Compose stack on its host
+short_description: Make and keep the secrets of a gateway and its database on their host
 version_added: 0.1.0
 author:
   - local_llm.fleet contributors (@local-llm)
 description:
-  - Brings the environment file of the Compose project to what RV(local_llm.fleet.stack_state#module:environment) says, by
-    M(local_llm.fleet.env_file). Values of settings are taken by their names, so that no task has to be handed them.
+  - Brings the environment file to what RV(local_llm.fleet.stack_state#module:environment) or
+    RV(local_llm.fleet.litellm_native_state#module:environment) says, by M(local_llm.fleet.env_file). Values of settings
+    are taken by their names, so that no task has to be handed them.
 options:
   set:
     description:
@@ -41,6 +42,10 @@ options:
     description:
       - A file that keeps the environment file as it was before a change.
     type: path
+  exports:
+    description:
+      - A second file with some of the variables, for a job of launchd, as O(local_llm.fleet.env_file#module:exports) takes it.
+    type: dict
 attributes:
   check_mode:
     description: Says which variables it would change, and changes none.

@@ -46,24 +46,6 @@ options:
     type: list
     elements: str
     default: []
-  native_engine:
-    description:
-      - How an engine runs that is no container. It is not judged without.
-    type: dict
-    suboptions: &native
-      version:
-        description: Its version.
-        type: str
-        required: true
-      fault:
-        description: What is wrong; empty where it runs as it was set up.
-        type: str
-        required: true
-  native_gateway:
-    description:
-      - How a gateway runs that is no container. It is not judged without.
-    type: dict
-    suboptions: *native
 attributes:
   check_mode:
     description: Asks in check mode too, because asking changes nothing.

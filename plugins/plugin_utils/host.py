@@ -14,10 +14,10 @@ import time
 import typing as t
 from functools import cached_property
 
-from . import docker_engine, model_plan, models, nvidia_driver, nvidia_toolkit, preflight, stack
+from . import docker_engine, model_plan, models, native_engine, native_gateway, nvidia_driver, nvidia_toolkit, preflight, stack
 from .inputs import Inputs, Raw
 from .role_settings import tables
-from .services import in_containers, is_native
+from .services import in_containers
 from .stack_problems import site_ollama
 from .stack_reading import Found, Run
 
@@ -42,11 +42,20 @@ SETTINGS = (
     "nvidia_container_toolkit",
     "model_plan",
     "ollama_native",
+    "litellm_native",
     "ollama_models",
     "stack_verify",
 )
 #: A change of a plan is none if only what people read of the reading is another: a tool's words, and the machine's exact size.
 UNTOLD: dict[str, t.Any] = {"host": {}, "problems": []}
+
+
+#: What a verification needs of the reading. The rest is large, or may hold the password of a proxy.
+VERIFIED = (
+    "clock_offset", "containers", "contents", "docker", "environment", "files", "firewall", "iptables", "memory_mib", "ports",
+    "native_engine", "native_gateway", "project_dir", "systemd", "unfinished", "units", "user",
+)  # fmt: skip
+NATIVE_PRELOAD = "ollama-preload.service"
 
 
 class Change(t.TypedDict):
@@ -108,8 +117,11 @@ def parameters(inputs: Inputs) -> dict[str, t.Any]:
     stores = tables("site")["_site_ca_stores"].values() if inputs.settings["site_ca_certificate"] else []
     known = sorted({store[part] for store in stores for part in ("anchor", "bundle")})
     timeouts = [int(inputs.settings[name]) for name in ("nvidia_driver_probe_timeout", "model_plan_probe_timeout")]
+    native = inputs.native_parameters(inputs.native)
     return {
-        "sections": ["stack", "system", "daemon", "gpus", "driver", "engine"],
+        "sections": ["stack", "system", "daemon", "gpus", "driver", "engine", *native],
+        **native,
+        "units": stack.parameters(inputs.settings, inputs.is_mac)["units"] + ([NATIVE_PRELOAD] if "engine" in inputs.native else []),
         "daemon_json": True,
         "engine_url": inputs.settings["ollama_models_url"],
         "packages": list(nvidia_toolkit.PACKAGES),
@@ -130,8 +142,7 @@ class Host:
         self.inputs, self.settings, self.reading, self.check_mode = inputs, inputs.settings, reading, check_mode
         self.is_mac = inputs.is_mac
         self.has_engine = "ollama" in self.settings["llm_stack_services"]
-        self.native_engine = is_native(self.settings, "site_engine", self.is_mac)
-        self.native_gateway = is_native(self.settings, "site_gateway", self.is_mac)
+        self.has_native_engine, self.has_native_gateway = ("engine" in inputs.native, "gateway" in inputs.native)
 
     @cached_property
     def driver(self) -> t.Mapping[str, t.Any]:
@@ -162,6 +173,35 @@ class Host:
         return model_plan.parse((self.reading.get("contents") or {}).get("plan.json") or "")
 
     @cached_property
+    def native_engine(self) -> native_engine.Engine:
+        """The engine without a container that the host is to have."""
+        return self.inputs.native_engine(self.reading, self.plan_to_follow)
+
+    @cached_property
+    def native_gateway(self) -> native_gateway.Gateway:
+        """The gateway without a container that the host is to have."""
+        return self.inputs.native_gateway(self.reading, self.plan_to_follow)
+
+    @property
+    def native_problems(self) -> list[str]:
+        """What is wrong with services that run without a container, and with the host for them."""
+        engine = self.native_engine.problems() if self.has_native_engine else []
+        return engine + (self.native_gateway.problems() if self.has_native_gateway else [])
+
+    def reading_for_verification(self) -> dict[str, t.Any]:
+        """Return what ``stack_verify`` needs of the reading, where nothing was changed since."""
+        found = {name: value for name, value in self.reading.items() if name in VERIFIED}
+        preload = NATIVE_PRELOAD if self.has_native_engine else stack.PRELOAD
+        found["units"] = {name: unit for name, unit in self.reading["units"].items() if name == preload}
+        found["paths"] = [self.reading[name]["disk"] for name in ("native_engine", "native_gateway") if name in self.reading]
+        return found
+
+    @property
+    def native_notes(self) -> list[str]:
+        """Which settings have no effect on a gateway that runs without a container."""
+        return list(self.native_gateway.gateway["notes"]) if self.has_native_gateway else []
+
+    @cached_property
     def plan(self) -> dict[str, t.Any]:
         """The plan that is made from this reading."""
         catalog, tiers = catalog_and_tiers(self.settings)
@@ -169,7 +209,9 @@ class Host:
 
     @property
     def plan_to_follow(self) -> dict[str, t.Any] | None:
-        """The plan that the rest of the host is compared with: the new one where it is final."""
+        """The plan that the rest of the host is compared with: the new one where it is final, and there was a look at the GPUs."""
+        if not self.has_engine or "gpus" not in self.reading:
+            return self.before or None
         return (self.plan if self.plan["status"] == "final" else self.before) or None
 
     def changes_of_driver(self) -> list[tuple[str, str]]:
@@ -212,7 +254,7 @@ class Host:
     def changes_of_toolkit(self) -> list[tuple[str, str]]:
         """What differs of NVIDIA's container toolkit."""
         state = self.settings["nvidia_container_toolkit_state"]
-        if self.is_mac or self.native_engine or state != "present" or not self.has_engine:
+        if self.is_mac or self.has_native_engine or state != "present" or not self.has_engine:
             return []
         decision = self.toolkit
         declined = self.docker_declines(decision)
@@ -241,7 +283,7 @@ class Host:
         # The role preflight knows neither these settings nor the driver.
         if self.settings.get("nvidia_container_toolkit_state") != "present":
             return []
-        if self.is_mac or self.native_engine or not self.has_engine:
+        if self.is_mac or self.has_native_engine or not self.has_engine:
             return []
         return [line for line in self.toolkit["problems"] if line.startswith("nvidia_container_toolkit_")] if self.toolkit["wanted"] else []
 
@@ -270,7 +312,7 @@ class Host:
             return []
         if settings["ollama_models_list"] or settings["ollama_models_state"] != "present":
             return [("models", "ollama_models_list or ollama_models_state is set")]
-        wanted = models.planned(plan, settings["ollama_native_preload" if self.native_engine else "llm_stack_preload"])
+        wanted = models.planned(plan, settings["ollama_native_preload" if self.has_native_engine else "llm_stack_preload"])
         return models.changes(self.reading["engine"], wanted, settings["ollama_models_prune"])
 
     def changes(self, found: Found) -> list[Change]:
@@ -290,10 +332,9 @@ class Host:
             "docker_engine": interrupting(self.changes_of_docker(), found.stack.running),
             "nvidia_container_toolkit": interrupting(self.changes_of_toolkit(), found.stack.running),
             "model_plan": interrupting(self.changes_of_plan()),
-            # Their roles read them, and decide by themselves.
-            "ollama_native": [],
+            "ollama_native": self.native_engine.changes() if self.has_native_engine else [],
             "llm_stack": of_stack,
-            "litellm_native": [],
+            "litellm_native": self.native_gateway.changes() if self.has_native_gateway else [],
             "ollama_models": interrupting(self.changes_of_models()),
         }
         return [{"role": role, "what": what, "why": why, "restarts": restarts} for role in ROLES for what, why, restarts in by_role[role]]
@@ -302,10 +343,6 @@ class Host:
         """Return the roles that read the host by themselves, and are always visited."""
         # What is left of packages that are gone is known to the roles alone.
         found = [role for role in ("nvidia_driver", "nvidia_container_toolkit") if self.settings[role + "_state"] == "absent"]
-        if self.native_engine and self.has_engine:
-            found += ["ollama_native", "ollama_models"]
-        if self.native_gateway and "litellm" in self.settings["llm_stack_services"]:
-            found.append("litellm_native")
         # Keys of clients are known to the gateway alone.
         return found + (["llm_stack"] if self.settings["llm_stack_client_keys"] else [])
 
@@ -319,9 +356,9 @@ class Host:
 
     def all_roles(self) -> list[str]:
         """Return the roles that a host of these services may have work for."""
-        undecided = self.undecided()
+        native = {"ollama_native": self.has_native_engine, "litellm_native": self.has_native_gateway}
         idle = () if self.has_engine else OF_ENGINES
-        return [role for role in ROLES if (not role.endswith("_native") or role in undecided) and role not in idle]
+        return [role for role in ROLES if native.get(role, True) and role not in idle]
 
     def environment(self) -> dict[str, str]:
         """Return what tasks on the host need in their environment: on a Mac root finds neither Docker nor its socket."""
@@ -349,7 +386,14 @@ def preflight_problems(host: Host, found: Found, run: Run) -> tuple[list[str], s
     :returns: the problems, and why the addresses could not be tried; empty where they could.
     """
     inputs, made = host.inputs, found.stack
-    facts = {"reading": made.reading, "has": made.has, "gpu": made.gpu, "is_complete": made.is_complete, "docker_plan": host.docker}
+    facts = {
+        "reading": made.reading,
+        "has": made.has,
+        "gpu": made.gpu,
+        "is_complete": made.is_complete,
+        "docker_plan": host.docker,
+        "gateway_installed": host.has_native_gateway and host.native_gateway.is_installed,
+    }
     variables = Raw(inputs.settings, inputs.variables, {**inputs.derived, **facts})
     settings = preflight.settings(variables) + preflight.certificate(inputs.settings["site_ca_certificate"], inputs.ca_pem or None)
     settings += site_ollama(variables) + host.setting_problems
@@ -363,12 +407,11 @@ def preflight_problems(host: Host, found: Found, run: Run) -> tuple[list[str], s
             return [], str(reached.get("msg"))
         problems += preflight.disk_and_clock(variables, reached)
     problems += host.docker_problems + host.toolkit_problems
-    # A host that runs nothing in containers is asked by ollama_native what is wrong with it.
+    # Of a host that runs nothing in containers the stack says that it has no services.
     services = variables["llm_stack_services"]
     if isinstance(services, str) or not services or made.services:
         problems += found.problems
-    if host.native_gateway and "__litellm_native_state" in inputs.variables:
-        problems += list(variables["_litellm_native_problems"])
+    problems += host.native_problems
     problems += preflight.native_engine(variables, made.running)
     return problems + (preflight.unreachable(reached["sources"], known) if reached else []), ""
 

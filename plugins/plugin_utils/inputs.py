@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..module_utils import env_file
-from . import fleet, gateway, model_plan, stack, stack_problems
+from . import fleet, gateway, model_plan, native_engine, native_gateway, stack, stack_problems
 from .role_settings import ROLES, Templated, deep_plain, settings, tables
 from .services import is_native
 from .stack_problems import EVERYWHERE, told
@@ -207,6 +207,62 @@ class Inputs:
             addresses=self.engine_addresses() if answers is not None else {}, engines=engines, primary=primary, shared=shared
         )
 
+    @property
+    def node(self) -> stack.Node:
+        """What the services have to know of their host besides the settings."""
+        return stack.Node(
+            name=self.name,
+            is_mac=self.is_mac,
+            architecture=str(self.facts.get("architecture") or "x86_64"),
+            ca_pem=self.ca_pem,
+            ca_bundle=self.ca_store["bundle"],
+            no_proxy=self.no_proxy,
+            preload=file_of("site/files/preload.py"),
+        )
+
+    @property
+    def native(self) -> list[str]:
+        """The services of the host that run without a container: ``engine``, ``gateway``."""
+        places = (("engine", "ollama", "site_engine"), ("gateway", "litellm", "site_gateway"))
+        services = self.settings["llm_stack_services"]
+        return [name for name, service, setting in places if service in services and is_native(self.settings, setting, self.is_mac)]
+
+    def native_parameters(self, names: t.Iterable[str]) -> dict[str, t.Any]:
+        """Return the options of ``host_info`` for services that run without a container, by the names of its sections.
+
+        :arg names: ``engine``, ``gateway``.
+        """
+        makers = {"engine": native_engine.parameters, "gateway": native_gateway.parameters}
+        return {"native_" + name: makers[name](self.settings, self.raw, self.node) for name in names}
+
+    def native_engine(self, reading: t.Mapping[str, t.Any], plan: t.Mapping[str, t.Any] | None) -> native_engine.Engine:
+        """Return the engine without a container that the host is to have.
+
+        :arg reading: what ``host_info`` returned.
+        :arg plan: the host's plan.
+        """
+        return native_engine.Engine(self.settings, self.raw, self.node, reading["native_engine"], deep_plain(plan) if plan else None)
+
+    def native_gateway(self, reading: t.Mapping[str, t.Any], plan: t.Mapping[str, t.Any] | None) -> native_gateway.Gateway:
+        """Return the gateway without a container that the host is to have.
+
+        :arg reading: what ``host_info`` returned.
+        :arg plan: the host's plan.
+        """
+        name = str(self.settings["litellm_native_requirements"] or "")
+        # A relative path begins where the playbook is started.
+        path = os.path.join(os.environ.get("PWD") or os.getcwd(), name)
+        return native_gateway.Gateway(
+            self.settings,
+            self.raw,
+            self.node,
+            reading["native_gateway"],
+            stack=reading,
+            plan=deep_plain(plan) if plan else None,
+            requirements=self.read_file(path).rstrip() if name and os.path.isfile(path) else None,
+            known_routes=known_routes(self.variables),
+        )
+
     def stack_of(
         self,
         reading: t.Mapping[str, t.Any],
@@ -219,24 +275,15 @@ class Inputs:
         :arg reading: what ``host_info`` returned.
         :arg plan: the host's plan, where it is not the one that the host has.
         """
-        variables, contents = self.variables, reading.get("contents") or {}
-        node = stack.Node(
-            name=self.name,
-            is_mac=self.is_mac,
-            architecture=str(self.facts.get("architecture") or "x86_64"),
-            ca_pem=self.ca_pem,
-            ca_bundle=self.ca_store["bundle"],
-            no_proxy=self.no_proxy,
-            preload=file_of("site/files/preload.py"),
-        )
+        contents = reading.get("contents") or {}
         return stack.Stack(
             settings=self.settings,
-            node=node,
+            node=self.node,
             reading=reading,
             plan=deep_plain(plan) if plan else model_plan.parse(contents.get("plan.json") or "") or None,
             others=self.others(contents.get("engines.json"), answers, check_mode),
             control_files=gateway.control_files(self.settings["llm_stack_providers"]),
-            known_routes=known_routes(variables),
+            known_routes=known_routes(self.variables),
         )
 
     def problems(self, made: stack.Stack, answers: t.Mapping[str, t.Any] | None = None) -> list[str]:

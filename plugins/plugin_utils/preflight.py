@@ -174,7 +174,7 @@ def sources(variables: Variables) -> dict[str, str]:
     if has_ollama and truth(variables["_site_engine_native"]) and not truth(variables["is_complete"]):
         add(variables["ollama_native_url"] + "/", "ollama_native_url")
     native_gateway = truth(variables["_site_gateway_native"]) and "litellm" in words(variables["llm_stack_services"])
-    if native_gateway and not truth(variables["_litellm_native_installed"]):
+    if native_gateway and not truth(variables["gateway_installed"]):
         index = re.sub("//[^/@]*@", "//", str(variables["litellm_native_index_url"] or PYPI))
         add(index.rstrip("/") + "/", "litellm_native_index_url")
     docker = variables["docker_plan"]

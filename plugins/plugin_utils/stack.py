@@ -135,7 +135,7 @@ class Others:
     """What the stack has to do with other hosts of the inventory.
 
     :arg addresses: engines that the gateway asks, by the name of their host.
-    :arg engines: what they can be asked for, as :func:`local_llm.fleet.fleet_engines` returns it; None before they were asked.
+    :arg engines: what they can be asked for, as :func:`fleet.engines` returns it; None before they were asked.
     :arg primary: the address of the gateway whose database and Redis this one uses; empty for a gateway with its own.
     :arg shared: that gateway's secrets, by name.
     """

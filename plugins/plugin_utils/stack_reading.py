@@ -9,7 +9,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ..module_utils import env_file
-from . import stack
+from . import native_gateway, stack
 from .inputs import Inputs, new_salt, silent
 from .services import in_containers
 
@@ -57,16 +57,16 @@ class StackReading:
         plan: t.Mapping[str, t.Any] | None,
         check_mode: bool,
         decide: t.Callable[[dict[str, t.Any]], t.Mapping[str, t.Any] | None] | None = None,
-        **more: t.Any,
+        more: t.Callable[[], dict[str, t.Any]] = dict,
     ) -> Found:
         """Read the host in one round trip, and the engines of others, where its gateway asks them, in another.
 
         :arg plan: the host's plan, where it is not the one that it has.
         :arg decide: makes the plan from what was read.
-        :arg more: further options of ``host_info``.
+        :arg more: returns further options of ``host_info``, which may depend on the operating system.
         """
         inputs, answers = self.inputs, None
-        options = {**self.options(), **more}
+        options = {**self.options(), **more()}
         reading = self.run(COLLECTION + "host_info", options)
         empty = stack.Stack(inputs.settings, stack.Node(inputs.name), reading)
         if reading.get("failed"):
@@ -75,7 +75,7 @@ class StackReading:
             was_mac = inputs.is_mac
             inputs.learn(reading["system"])
             if inputs.is_mac and not was_mac:  # which has other services in containers, and no units
-                return self.read(plan, check_mode, decide, **more)
+                return self.read(plan, check_mode, decide, more)
         if self.asks_engines():
             asked = self.run(COLLECTION + "ollama_model_info", {"engines": inputs.engine_addresses(), "timeout": ENGINE_TIMEOUT})
             if asked.get("failed"):
@@ -92,6 +92,8 @@ class StackReading:
             options["ports"] = []
         salt, blank = new_salt(), inputs.stack_of({"files": {}, "containers": [], "units": {}})
         values = stack.secret_values(blank, {**blank.given, **blank.told})
+        if "gateway" in inputs.native and "litellm_native_dir" in inputs.settings:
+            values.update(inputs.native_gateway({"native_gateway": native_gateway.NOTHING}, None).told)
         options["environment"] = {name: env_file.digest(value, salt) for name, value in values.items()}
         return {**options, "environment_salt": salt}
 

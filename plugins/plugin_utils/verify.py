@@ -11,6 +11,7 @@ from functools import cached_property
 
 import yaml
 
+from . import native_engine
 from .services import is_native
 from .verify_gpu import Check, gpu_checks, short
 from .versions import newer
@@ -130,7 +131,7 @@ class Stack:
         """The command that shows the engine's log, or the file that it is in."""
         if not self.is_native("site_engine"):
             return "`docker logs ollama`"
-        return "%s/ollama.log" % native_home(self.settings, self.is_mac) if self.is_mac else "`journalctl -u ollama`"
+        return "%s/ollama.log" % native_engine.home_of(self.settings, self.is_mac) if self.is_mac else "`journalctl -u ollama`"
 
     @cached_property
     def planned(self) -> list[Data]:
@@ -200,9 +201,14 @@ class Stack:
         return ""
 
 
-def native_home(settings: Data, is_mac: bool) -> str:
-    """Return the folder that a native engine keeps its models in."""
-    return str(settings["ollama_native_home"] or ("/usr/local/var/ollama" if is_mac else "/var/lib/ollama"))
+def native_folders(settings: Data, is_mac: bool) -> list[str]:
+    """Return the folders that services without containers fill: the models, and the versions of LiteLLM."""
+    services, found = settings["llm_stack_services"], []
+    if "ollama" in services and is_native(settings, "site_engine", is_mac):
+        found.append(native_engine.home_of(settings, is_mac))
+    if "litellm" in services and is_native(settings, "site_gateway", is_mac):
+        found.append(str(settings["litellm_native_dir"]))
+    return found
 
 
 def host_parameters(settings: Data, is_mac: bool) -> dict[str, t.Any]:
@@ -212,7 +218,7 @@ def host_parameters(settings: Data, is_mac: bool) -> dict[str, t.Any]:
     return {
         "project_dir": settings["site_project_dir"],
         "units": ["ollama-preload.service" if with_engine else "local-llm-preload.service"],
-        "paths": [native_home(settings, is_mac)] if native else [],
+        "paths": native_folders(settings, is_mac),
         "contents": ["compose.yml", "config.yml", "plan.json"],
     }
 

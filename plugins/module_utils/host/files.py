@@ -74,3 +74,31 @@ def units(host: Host, names: list[str]) -> dict[str, dict[str, t.Any]]:
             "enabled": host.run("systemctl", "is-enabled", "--quiet", name)[0] == 0,
         }
     return found
+
+
+def look(host: Host, paths: t.Iterable[str]) -> dict[str, dict[str, t.Any]]:
+    """Return mode, owner, group, date and checksum of files and folders, by path; those that are not there are left out. A folder has no
+    checksum, and neither has an environment file, whose checksum would tell of its secrets."""
+    found: dict[str, dict[str, t.Any]] = {}
+    for path in paths:
+        try:
+            status = os.lstat(host.path(path))
+        except OSError:
+            continue
+        is_told = os.path.isfile(host.path(path)) and not os.path.basename(path).startswith(".env")
+        found[path] = {
+            "mode": "%04o" % (status.st_mode & 0o7777),
+            "owner": owner_name(status.st_uid),
+            "modified": status.st_mtime,
+            "sha256": checksum(host.path(path)) if is_told else "",
+        }
+    return found
+
+
+def account(name: str) -> dict[str, t.Any] | None:
+    """Return number, shell and comment of a user; None where there is none of that name."""
+    try:
+        entry = pwd.getpwnam(name)
+    except KeyError:
+        return None
+    return {"uid": entry.pw_uid, "shell": entry.pw_shell, "comment": entry.pw_gecos}

@@ -151,6 +151,16 @@ WHOLE = {
     **FULL, "gpus": CPU, "system": SYSTEM, "daemon": DAEMON, "driver": NO_CARD, "engine": {"msg": "no answer"}, "packages": {},
     "checksums": {"/etc/apt/apt.conf.d/52local-llm-nvidia": {"sha256": "", "modified": None}}, "contents": {},
 }  # fmt: skip
+NATIVE_ENGINE = {
+    "installed": "", "versions": [], "started": [], "user": None, "home": False, "above": True, "files": {}, "python": "/usr/bin/python3",
+    "release": "", "active": False, "firewall": False, "has_firewall_tool": True, "addresses": [], "foreign": False, "address": "",
+    "brewed": False, "sleep": {}, "disk": {"path": "/var/lib/ollama", "free_mib": 1000},
+}  # fmt: skip
+NATIVE_GATEWAY = {
+    "python": {"version": [3, 13, 5], "venv": True}, "user": None, "versions": [], "complete": [], "current": "", "former": "", "files": {},
+    "service": {"active": False, "enabled": False}, "stale": False, "answers": False, "port": {"state": "free", "owner": ""},
+    "exported": {"names": [], "other": []}, "authorities": True, "disk": {"path": "/opt/litellm", "free_mib": 2000},
+}  # fmt: skip
 PREFLIGHT = {**settings(["site", "llm_stack", "preflight"], {}, str), **HOST}
 REACHED = {
     "clock_offset": 0.0,
@@ -181,14 +191,12 @@ def test_preflight_of_a_good_host(run, tmp_path):
     (tmp_path / "ca.pem").write_text("-----BEGIN CERTIFICATE-----")
     good = {
         "site_ca_certificate": str(tmp_path / "ca.pem"),
-        "_site_gateway_native": True,
-        "__litellm_native_state": {},
-        "_litellm_native_problems": [],
     }
     own = {"project": "local-llm", "service": "ollama", "status": "running", "environment_differs": []}
     reading = {**WHOLE, "files": {"compose.yml": {}}, "containers": [own]}
     done, calls = run(preflight, {**PREFLIGHT, **good}, [reading])
     assert done == {"changed": False} and [name for name, _args in calls] == ["host_info"]
+    reading["native_engine"] = NATIVE_ENGINE
     done, _calls = run(preflight, {**PREFLIGHT, **good, "site_engine": "native"}, [reading, {**REACHED, "sources": []}])
     assert "- site_engine: the engine of this host runs in a container; run playbooks/uninstall.yml" in done["msg"]
 
@@ -205,9 +213,10 @@ def test_what_keeps_docker_from_being_installed_or_configured(run, daemon, says)
     assert "- " + says in done["msg"]
 
 
-def test_preflight_leaves_a_host_without_containers_to_its_own_role(run):
+def test_preflight_asks_a_host_without_containers_for_nothing_of_a_stack(run):
     native = {"site_engine": "native", "_site_engine_native": True, "preflight_reach": "never", "llm_stack_ollama_memory": "many"}
-    assert run(preflight, {**PREFLIGHT, **native}, [WHOLE])[0] == {"changed": False}
+    reading = {**WHOLE, "native_engine": NATIVE_ENGINE}
+    assert run(preflight, {**PREFLIGHT, **native}, [reading])[0] == {"changed": False}
 
 
 @pytest.mark.parametrize("results", [[{"failed": True, "msg": "no Python"}], [WHOLE, {"failed": True, "msg": "no Python"}]])
@@ -231,7 +240,7 @@ def test_the_plan_of_a_host_is_made_from_one_reading(run):
     assert [name for name, _args in calls] == ["host_info", "host_info"] and calls[1][1]["sources"]
     assert set(calls[0][1]["sections"]) == {"stack", "system", "daemon", "gpus", "driver", "engine"}
     assert done["roles"] == ["docker_engine", "nvidia_container_toolkit", "model_plan", "llm_stack", "ollama_models"], done
-    assert done["plan"]["tier"] == "cpu" and done["docker"] and not done["native"]
+    assert done["plan"]["tier"] == "cpu" and done["docker"] and done["native_engine"] is None
     assert "daemon" not in done["reading"] and done["stack"]["exists"] and not done["changed"]
     done, calls = run(host_plan, BARE, [WHOLE], {"preflight": False}, check=True)
     assert len(calls) == 1 and not done["stack"]["exists"]
@@ -253,15 +262,22 @@ def test_a_host_that_cannot_be_what_it_is_to_be_is_told_all_at_once(run):
     assert "site_gateway_port" in run(host_plan, {**BARE, "site_gateway_port": "many"}, [])[0]["msg"]
 
 
-def test_services_without_containers_are_left_to_their_roles(run):
-    done, calls = run(host_plan, {**BARE, "site_engine": "native"}, [WHOLE])
-    assert done["native"] and not done["docker"] and len(calls) == 1 and done["roles"][-2:] == ["llm_stack", "ollama_models"]
+def test_services_without_containers_are_in_the_same_plan(run):
+    reading = {**WHOLE, "native_engine": NATIVE_ENGINE, "units": {**UNITS, "ollama-preload.service": {"sha256": "", "enabled": False}}}
+    done, calls = run(host_plan, {**BARE, "site_engine": "native"}, [reading, FREE])
+    assert done["native_engine"]["exists"] and not done["docker"] and len(calls) == 2
+    assert done["roles"] == ["model_plan", "ollama_native", "llm_stack", "ollama_models"] and "native_engine" in calls[0][1]["sections"]
+    assert [one["what"] for one in done["changes"] if one["role"] == "ollama_native"][:2] == ["user ollama", "/var/lib/ollama"]
+    assert list(done["reading"]["units"]) == ["ollama-preload.service"]
 
 
 def test_a_mac_is_read_again_as_one(run):
-    mac = {**WHOLE, "system": {**SYSTEM, "kernel": "Darwin", "machine": "arm64", "package_tool": ""}}
-    done, calls = run(host_plan, BARE, [mac, mac])
-    assert [args["units"] == [] for _name, args in calls] == [False, True] and "PATH" in done["environment"]
+    system = {**SYSTEM, "kernel": "Darwin", "machine": "arm64", "package_tool": ""}
+    units = {"ollama-preload.service": {"sha256": "", "enabled": False}}
+    mac = {**WHOLE, "system": system, "native_engine": NATIVE_ENGINE, "native_gateway": NATIVE_GATEWAY, "units": units}
+    done, calls = run(host_plan, {**BARE, "llm_stack_services": ["ollama", "litellm"]}, [mac, mac, FREE])
+    assert [args.get("native_engine", {}).get("user") for _name, args in calls] == [None, "_ollama", None]
+    assert "PATH" in done["environment"] and done["native_gateway"]["version"] and done["roles"][-3:-1] == ["llm_stack", "litellm_native"]
 
 
 STATE = {**settings(["site", "llm_stack"], {}, str), **HOST}

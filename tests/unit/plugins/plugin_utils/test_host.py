@@ -353,8 +353,6 @@ def test_what_a_cut_run_and_a_former_client_have_left(made):
 
 
 def test_roles_that_decide_by_themselves_are_visited_in_any_case(made):
-    native = made({"site_engine": "native", "site_gateway": "native"})
-    assert native.roles([]) == ["ollama_native", "litellm_native", "ollama_models"] and changes_of(native) == []
     assert made({"llm_stack_client_keys": {"a": {}}}).roles([]) == ["llm_stack"]
     away = {"nvidia_driver_state": "absent", "nvidia_container_toolkit_state": "absent"}
     assert made(away).roles([]) == ["nvidia_driver", "nvidia_container_toolkit"]
@@ -371,6 +369,41 @@ def test_settings_of_the_toolkit_are_judged_where_there_is_a_gpu(made, bare):
     assert made(wrong, driver=nvidia(bare)).toolkit_problems[0].startswith("nvidia_container_toolkit_version: latest is no version")
     assert made(wrong).toolkit_problems == made({**wrong, "site_engine": "native"}, driver=nvidia(bare)).toolkit_problems == []
     assert made({**wrong, "nvidia_container_toolkit_state": "unmanaged"}, driver=nvidia(bare)).toolkit_problems == []
+
+
+NATIVE = {"site_engine": "native", "site_gateway": "native"}
+OWN = {
+    "native_engine": {
+        "installed": "", "versions": [], "started": [], "user": None, "home": False, "above": True, "files": {}, "python": "/usr/bin/python3",
+        "release": "", "active": False, "firewall": False, "has_firewall_tool": True, "addresses": [], "foreign": False, "address": "",
+        "brewed": False, "sleep": {}, "disk": {"path": "/var/lib/ollama", "free_mib": 1000},
+    },
+    "native_gateway": {
+        "python": {"version": [3, 13, 5], "venv": True}, "user": None, "versions": [], "complete": [], "current": "", "former": "",
+        "files": {}, "service": {"active": False, "enabled": False}, "stale": False, "answers": False,
+        "port": {"state": "free", "owner": ""}, "exported": {"names": [], "other": []}, "authorities": True,
+        "disk": {"path": "/opt/litellm", "free_mib": 2000},
+    },
+}  # fmt: skip
+
+
+def test_services_without_containers_are_decided_from_the_same_reading(made):
+    native = made(NATIVE, **OWN)
+    changes = changes_of(native)
+    assert list(dict.fromkeys(one["role"] for one in changes)) == ["ollama_native", "litellm_native"]
+    assert native.roles(changes) == ["ollama_native", "llm_stack", "litellm_native", "ollama_models"] and native.roles([]) == []
+    assert native.native_problems == [] and native.native_notes == []
+    reading = native.reading_for_verification()
+    assert [one["free_mib"] for one in reading["paths"]] == [1000, 2000] and "driver" not in reading
+    wrong = made({**NATIVE, "litellm_native_memory": "much", "ollama_native_source": "homebrew"}, **OWN)
+    assert [line.split(":")[0] for line in wrong.native_problems] == ["ollama_native_source", "litellm_native_memory"]
+    assert made().native_problems == [] and made().all_roles() == [role for role in host.ROLES if not role.endswith("_native")]
+
+
+def test_without_a_look_at_the_gpus_the_host_keeps_its_plan(made):
+    blind = made()
+    blind.reading.pop("gpus")
+    assert blind.plan_to_follow == blind.before
 
 
 def test_a_native_engine_has_a_setting_of_its_own_for_what_stays_in_memory(made):
@@ -394,11 +427,11 @@ def test_the_table_of_changes():
     change = {"role": "llm_stack", "what": "config.yml", "why": "differs " + "x" * 80, "restarts": ["litellm"]}
     plans = {
         "a": {"changes": [change], "roles": ["llm_stack"]},
-        "b": {"changes": [], "roles": ["ollama_native"]},
+        "b": {"changes": [{**change, "why": "differs", "restarts": []}], "roles": ["llm_stack"]},
         "c": {"changes": [], "roles": []},
         "d": None,
     }
     lines = changes_table(plans)
     assert lines[0].split() == ["HOST", "ROLE", "WHAT", "WHY", "INTERRUPTS"]
-    assert lines[1].endswith("...  litellm") and lines[2].split()[:4] == ["b", "ollama_native", "is", "looked"]
+    assert lines[1].endswith("...  litellm") and lines[2].split() == ["b", "llm_stack", "config.yml", "differs"]
     assert lines[3].split() == ["c", "-", "nothing"] and lines[4].split()[:4] == ["d", "-", "no", "answer:"]

@@ -320,10 +320,10 @@ def test_what_runs_without_containers_is_not_looked_for_in_docker(is_mac, engine
     ("chosen", "is_mac", "unit", "paths"),
     [
         ({}, False, "local-llm-preload.service", []),
-        ({}, True, "ollama-preload.service", ["/usr/local/var/ollama"]),
-        (NATIVE, False, "ollama-preload.service", ["/var/lib/ollama"]),
-        ({**NATIVE, "ollama_native_home": "/srv/o"}, False, "ollama-preload.service", ["/srv/o"]),
-        ({**NATIVE, "llm_stack_services": ["litellm"]}, False, "local-llm-preload.service", ["/var/lib/ollama"]),
+        ({}, True, "ollama-preload.service", ["/usr/local/var/ollama", "/opt/litellm"]),
+        (NATIVE, False, "ollama-preload.service", ["/var/lib/ollama", "/opt/litellm"]),
+        ({**NATIVE, "ollama_native_home": "/srv/o"}, False, "ollama-preload.service", ["/srv/o", "/opt/litellm"]),
+        ({**NATIVE, "llm_stack_services": ["litellm"]}, False, "local-llm-preload.service", ["/opt/litellm"]),
     ],
 )
 def test_what_is_read(chosen, is_mac, unit, paths):

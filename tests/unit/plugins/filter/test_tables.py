@@ -6,41 +6,28 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import yaml
-from ansible_collections.local_llm.fleet.plugins.filter import gateway_config as door
 from ansible_collections.local_llm.fleet.plugins.filter.verify_table import verify_table
 from ansible_collections.local_llm.fleet.plugins.plugin_utils import gateway
 from ansible_collections.local_llm.fleet.plugins.plugin_utils.model_plan import setting_problems as model_plan_problems
 
-gateway_config = door.FilterModule().filters()["gateway_config"]
 
-
-def test_the_filter_is_the_decision():
-    models, settings = [{"name": "tinyllama"}], {"providers": {"gemini": {"api_key": "k", "models": ["x"]}}, "num_retries": 1}
-    assert gateway_config(models, **settings) == gateway.decide(models, **settings)
-
-
-def test_every_setting_of_the_decision_is_documented():
-    options = set(yaml.safe_load(door.DOCUMENTATION)["options"]) - {"_input"}
-    code = gateway.decide.__code__
-    # What there is of a provider's files is for the filter itself to find out.
-    assert options == set(code.co_varnames[1 : code.co_argcount]) - {"found"}
-    assert set(yaml.safe_load(door.RETURN)["_value"]["contains"]) == set(gateway.Decision.__annotations__)
+def decided(providers):
+    return gateway.decide([], providers=providers, found=gateway.control_files(providers))
 
 
 def test_files_of_providers_are_found_on_the_control_node(tmp_path: Path, monkeypatch):
     (tmp_path / "key.json").write_text("{}")
     monkeypatch.setenv("PWD", str(tmp_path))
     provider = {"models": ["gemini-2.5-pro"], "files": {"GOOGLE_APPLICATION_CREDENTIALS": "key.json"}}
-    result = gateway_config([], providers={"vertex_ai": provider})
+    result = decided({"vertex_ai": provider})
     (file,) = result["files"]
     assert (file["name"], file["path"], len(file["sha256"])) == ("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "key.json"), 64)
     (tmp_path / "key.json").unlink()
-    (problem,) = gateway_config([], providers={"vertex_ai": provider})["problems"]
+    (problem,) = decided({"vertex_ai": provider})["problems"]
     assert problem.startswith("llm_stack_providers.vertex_ai.files.GOOGLE_APPLICATION_CREDENTIALS: the control node has no file ")
     # Nor does a setting of another shape stop it.
     for providers in ([], {"a": 1}, {"a": {"models": [], "files": ["x"]}}, {"a": {"models": [], "files": {"A": 1}}}):
-        assert gateway_config([], providers=providers)["problems"]
+        assert decided(providers)["problems"]
 
 
 CATALOG = {"tiny": {"route": "tiny", "mode": "chat", "good_for": ["chat"], "bytes": 10**6, "kv_bytes_per_token": 10, "max_context": 2048}}
