@@ -447,6 +447,12 @@ class Stack:
             "close": file is not None and (file["mode"], file["owner"]) != ("0600", "root"),
         }
 
+    @property
+    def has_environment(self) -> bool:
+        """Whether there is an environment file by the time the project's files are written."""
+        changes = self.environment_changes
+        return ".env" in self.reading["files"] or bool(changes["set"] or changes["recover"] or changes["generate"])
+
     # The Compose file.
 
     @property
@@ -697,7 +703,8 @@ class Stack:
     def files(self) -> dict[str, tuple[str, str, str]]:
         """The files of the project, in the order in which they are written: content (empty for one that is not wanted), mode, and the
         command that checks it."""
-        image, env = self.settings["llm_stack_litellm_image"], self.env_path
+        # A mere engine has no secrets, and so no environment file.
+        image, env = self.settings["llm_stack_litellm_image"], self.env_path if self.has_environment else "/dev/null"
         options = "--network none -e LITELLM_MASTER_KEY=sk-only-for-this-check -e LITELLM_LOCAL_MODEL_COST_MAP=True"
         validate = "docker run --rm %s -v %%s:/app/config.yml:ro %s --config /app/config.yml --validate_config" % (options, image)
         if self.node.is_mac:

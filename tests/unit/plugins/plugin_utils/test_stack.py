@@ -182,6 +182,19 @@ def test_a_file_that_somebody_edited_is_put_back_and_no_container_replaced():
     assert ([file["name"] for file in decision["files"]], decision["recreate"], decision["up"]) == (["compose.yml"], [], True)
 
 
+def test_a_compose_file_is_checked_with_the_environment_file_where_there_is_one():
+    def checked(*args):
+        return next(file["validate"] for file in stack.decide(made(*args))["files"] if file["name"] == "compose.yml")
+
+    # A mere engine has no secrets.
+    engine = {"llm_stack_services": ["ollama"]}
+    assert checked(engine).startswith("docker compose --env-file /dev/null -f")
+    assert checked(engine, {"files": {".env": {"mode": "0600", "owner": "root"}}}).startswith(
+        "docker compose --env-file /opt/local_llm/.env"
+    )
+    assert checked().startswith("docker compose --env-file /opt/local_llm/.env -f")
+
+
 def test_the_firewall_is_put_in_force_for_its_file_and_its_unit():
     for path in (["files", "firewall", "sha256"], ["units", stack.FIREWALL, "sha256"]):
         assert stack.decide(made(reading=broken(path, "x")))["firewall"]
