@@ -10,9 +10,13 @@ import typing as t
 from functools import cached_property
 
 from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
 from ansible_collections.local_llm.fleet.plugins.plugin_utils import model_plan, verify
 from ansible_collections.local_llm.fleet.plugins.plugin_utils.inputs import Inputs, file_reader
-from ansible_collections.local_llm.fleet.plugins.plugin_utils.role_settings import SettingsError, settings
+from ansible_collections.local_llm.fleet.plugins.plugin_utils.role_settings import SettingsError, Templated, deep_plain, settings
+from ansible_collections.local_llm.fleet.plugins.plugin_utils.stack_problems import truth
+
+display = Display()
 
 SCHEMA = 1
 POLL = 2  # seconds between two looks at containers that are starting
@@ -27,16 +31,11 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         super().run(tmp, task_vars)
         self.task_vars = task_vars or {}
-        _validated, args = self.validate_argument_spec(
-            {
-                "ask_only": {"type": "bool", "default": False},
-                "services": {"type": "list", "elements": "str"},
-                "shared": {"type": "list", "elements": "str"},
-                "plan": {"type": "dict"},
-                "reading": {"type": "dict"},
-                "silent": {"type": "list", "elements": "str", "default": []},
-            }
-        )
+        options = {"ask_only": {"type": "bool", "default": False}, "report_only": {"type": "bool"}, "compared": {"type": "dict"}}
+        _validated, args = self.validate_argument_spec(options)
+        about = self.about(args["compared"])
+        if not args["ask_only"] and is_absent(about):
+            return {"changed": False, "skipped": True, "skip_reason": "There is nothing to ask yet"}
         try:
             found = settings(
                 ["site", "stack_verify"],
@@ -46,28 +45,45 @@ class ActionModule(ActionBase):
             )
         except SettingsError as error:
             return {"failed": True, "msg": str(error)}
+        found.update(verify.addresses(found))
         is_mac = (self.task_vars.get("ansible_facts") or {}).get("system") == "Darwin"
-        reading, native = args["reading"], {} if args["ask_only"] or found["stack_verify_depth"] != "full" else self.native()
+        reading, native = about["reading"], {} if args["ask_only"] or found["stack_verify_depth"] != "full" else self.native()
         if not reading or is_starting(reading):
             parameters = {**verify.host_parameters(found, is_mac), **native, "sections": ["stack", *native]}
             reading = self.read(parameters, wait=0 if args["ask_only"] else found["stack_verify_timeout"])
         if reading.get("failed"):
             return reading
-        plan = args["plan"] or model_plan.parse((reading.get("contents") or {}).get("plan.json") or "") or None
+        plan = about["plan"] or model_plan.parse((reading.get("contents") or {}).get("plan.json") or "") or None
         stack = verify.Stack(
             settings=found,
             reading=reading,
             plan=plan,
             is_mac=is_mac,
-            given_services=args["services"],
-            given_shared=args["shared"],
-            silent=args["silent"],
+            given_services=about["stack"].get("services"),
+            given_shared=about["stack"].get("shared"),
+            silent=about["stack"].get("silent") or [],
             native_engine=self.native_engine(reading, plan) if "native_engine" in native else None,
             native_gateway=self.native_gateway(reading, plan) if "native_gateway" in native else None,
         )
         if stack.problem():
             return {"failed": True, "msg": stack.problem()}
-        return self.ask(stack) if args["ask_only"] else self.judge(stack, found["stack_verify_depth"])
+        if args["ask_only"]:
+            return self.ask(stack)
+        report_only = found["stack_verify_report_only"] if args["report_only"] is None else args["report_only"]
+        return self.judge(stack, found["stack_verify_depth"], report_only)
+
+    def about(self, compared: dict[str, t.Any] | None) -> dict[str, t.Any]:
+        """Return what is known of the host: of a comparison that nothing was changed since, or what the roles have told.
+
+        :arg compared: what ``host_plan`` returned.
+        """
+        if compared is not None:
+            return {**compared, "stack": compared["stack"] if compared["stack"]["services"] else {}, "pending": False}
+        names = {"stack": "llm_stack_result", "plan": "model_plan_result", "pending": "model_plan_pending"}
+        names.update({"native_engine": "ollama_native_result", "native_gateway": "litellm_native_result"})
+        known = Templated(self.task_vars, self._templar.template)
+        found = {name: deep_plain(known[variable]) if variable in known else None for name, variable in names.items()}
+        return {**found, "stack": found["stack"] or {}, "reading": None}
 
     @cached_property
     def inputs(self) -> Inputs:
@@ -108,7 +124,7 @@ class ActionModule(ActionBase):
             return {"failed": True, "msg": probe.get("msg") or found.answer.get("msg") or "every route is of a provider"}
         return {"changed": False, "answer": found.answer_line()}
 
-    def judge(self, stack: verify.Stack, depth: str) -> dict[str, t.Any]:
+    def judge(self, stack: verify.Stack, depth: str, report_only: bool) -> dict[str, t.Any]:
         """Ask all that is to be asked, and judge it."""
         probe = self.module("stack_probe", verify.probe_parameters(stack))
         if probe.get("failed"):
@@ -118,10 +134,13 @@ class ActionModule(ActionBase):
         answers = {one["model"]: self.answer(one) for one in further}
         found = verify.Verification(stack, probe, answers)
         checks = found.checks()
+        for line in found.lines(checks) if found.is_answered else []:
+            display.display("  [%s] %s" % (self.task_vars.get("inventory_hostname"), line))
+        failed = {"failed": True, "msg": verify.failure(checks)} if verify.failure(checks) and not report_only else {}
         return {
             "changed": False,
+            **failed,
             "result": {"schema": SCHEMA, "ok": not verify.failure(checks), "depth": depth, "checks": shown(checks)},
-            "lines": found.lines(checks) if found.is_answered else [],
             "failure": verify.failure(checks),
         }
 
@@ -129,6 +148,12 @@ class ActionModule(ActionBase):
         """Ask one further question; where it fails, the result has ``msg``."""
         result = self.module("llm_endpoint_check", {**question, "use_proxy": False})
         return result if result.get("failed") else {key: value for key, value in result.items() if key != "msg"}
+
+
+def is_absent(about: dict[str, t.Any]) -> bool:
+    """Whether there is nothing to ask yet: in a first run that is only being checked, or one where a change of plan is."""
+    parts = [about.get(name) or {} for name in ("stack", "native_engine", "native_gateway")]
+    return truth(about["pending"] or False) or not all(truth(one.get("exists", True)) for one in parts)
 
 
 def is_starting(reading: dict[str, t.Any]) -> bool:

@@ -38,6 +38,7 @@ _value:
 import typing as t
 
 HEADS = ("HOST", "ROLE", "WHAT", "WHY", "INTERRUPTS")
+TELLING = {"llm_stack", "litellm_native"}  # roles that tell by themselves which settings have no effect
 LONGEST = 70  # characters of a cell; the JSON says all of it
 
 
@@ -49,10 +50,10 @@ def rows_of(host: str, plan: t.Mapping[str, t.Any] | None) -> list[list[str]]:
     return rows or [[host, "-", "nothing", "", ""]]
 
 
-def shortened(cell: str) -> str:
-    """Return a cell on one line."""
-    line = " ".join(cell.split())
-    return line if len(line) <= LONGEST else line[: LONGEST - 3] + "..."
+def notes_of(host: str, plan: t.Mapping[str, t.Any] | None) -> list[str]:
+    """Return what a host's settings have no effect on, where no role is going to tell it."""
+    told = (plan or {}).get("notes") or []
+    return [] if TELLING & set((plan or {}).get("roles") or []) else ["  [%s] %s" % (host, line) for line in told]
 
 
 def changes_table(plans: t.Mapping[str, t.Any]) -> list[str]:
@@ -62,7 +63,8 @@ def changes_table(plans: t.Mapping[str, t.Any]) -> list[str]:
         [cell if len(cell) <= LONGEST else cell[: LONGEST - 3] + "..." for cell in (" ".join(cell.split()) for cell in row)] for row in rows
     ]
     widths = [max(len(row[column]) for row in short) for column in range(len(HEADS))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in short]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in short]
+    return lines + [line for host, plan in plans.items() for line in notes_of(host, plan)]
 
 
 class FilterModule:

@@ -11,10 +11,9 @@ import typing as t
 from http.client import HTTPException
 from urllib.error import HTTPError, URLError
 
-from ansible.module_utils.urls import open_url
-
 from . import env_file
 from .ollama_errors import one_line
+from .web import opened
 
 # LiteLLM's error type for a key that it cannot look up.
 NO_DATABASE = "no_db_connection"
@@ -118,7 +117,7 @@ class EndpointCheck:
         headers = {"Content-Type": "application/json"}
         if self.params["api_key"]:
             headers["Authorization"] = "Bearer " + self.params["api_key"]
-        return open_url(
+        return opened(
             self.params["url"].rstrip("/") + ("/chat/completions" if chat else "/embeddings"),
             method="POST",
             data=json.dumps(body).encode(),

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the local_llm.fleet contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A small client of Ollama's HTTP API, on the standard library and Ansible's own URL helper."""
+"""A small client of Ollama's HTTP API, on the standard library."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import typing as t
 from http.client import HTTPException
 from urllib.error import HTTPError, URLError
 
-from ansible.module_utils.urls import open_url
 from ansible_collections.local_llm.fleet.plugins.module_utils.ollama_errors import Cause, cause_of, readable
+from ansible_collections.local_llm.fleet.plugins.module_utils.web import opened
 
 DEFAULT_REGISTRY = "registry.ollama.ai"
 DEFAULT_NAMESPACE = "library"
@@ -122,7 +122,7 @@ class OllamaClient:
 
     def _open(self, method: str, path: str, body: dict[str, t.Any] | None = None, timeout: float | None = None) -> t.Any:
         try:
-            return open_url(
+            return opened(
                 self.url + path,
                 method=method,
                 data=json.dumps(body).encode() if body is not None else None,
@@ -296,7 +296,7 @@ def fetch_manifest(name: ModelName, insecure: bool = False, timeout: int = 30) -
     """
     url = "%s://%s/v2/%s/%s/manifests/%s" % ("http" if insecure else "https", name.host, name.namespace, name.model, name.tag)
     try:
-        with open_url(url, headers={"Accept": "application/vnd.docker.distribution.manifest.v2+json"}, timeout=timeout) as answer:
+        with opened(url, headers={"Accept": "application/vnd.docker.distribution.manifest.v2+json"}, timeout=timeout) as answer:
             body = answer.read()
     except HTTPError as error:
         raise manifest_error(name, error) from error

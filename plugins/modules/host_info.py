@@ -111,6 +111,12 @@ options:
       - Return the text of C(/etc/docker/daemon.json) with the section V(daemon). It may hold the password of a proxy.
     type: bool
     default: false
+  config_hashes:
+    description:
+      - Whether Compose is asked for the checksums of its services, for C(current) of RV(containers). Without them each container
+        counts as current.
+    type: bool
+    default: true
   engine_url:
     description:
       - Address of the engine that the section V(engine) asks.
@@ -949,6 +955,7 @@ def main() -> None:
             "environment_salt": {"type": "str", "default": ""},
             "checksums": {"type": "list", "elements": "str", "default": []},
             "daemon_json": {"type": "bool", "default": False},
+            "config_hashes": {"type": "bool", "default": True},
             "engine_url": {"type": "str", "default": "http://127.0.0.1:11434"},
             "native_engine": {
                 "type": "dict",

@@ -178,11 +178,11 @@ import typing as t
 from http.client import HTTPException
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.urls import open_url
 from ansible_collections.local_llm.fleet.plugins.module_utils import env_file
 from ansible_collections.local_llm.fleet.plugins.module_utils.host import Host
 from ansible_collections.local_llm.fleet.plugins.module_utils.llm_endpoint import CheckError, ask
 from ansible_collections.local_llm.fleet.plugins.module_utils.ollama_client import OllamaClient, OllamaError
+from ansible_collections.local_llm.fleet.plugins.module_utils.web import opened
 
 TIMEOUT = 30  # seconds for everything but the question and the engine
 ENGINE_TIMEOUT = 60  # a host that has just loaded a model may be slow
@@ -215,7 +215,7 @@ def gateway_version(url: str, key: str) -> str:
     """Return LiteLLM's version, as it tells it to who has the key; nothing where it does not."""
     address = url.rstrip("/").removesuffix("/v1") + "/health/readiness/details"
     try:
-        with open_url(address, headers={"Authorization": "Bearer " + key}, timeout=TIMEOUT, use_proxy=False) as said:
+        with opened(address, headers={"Authorization": "Bearer " + key}, timeout=TIMEOUT, use_proxy=False) as said:
             return str(json.loads(said.read()).get("litellm_version") or "")
     except (OSError, ValueError, HTTPException, AttributeError):
         return ""

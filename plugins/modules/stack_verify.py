@@ -22,30 +22,15 @@ options:
       - Ask the model a question, and judge nothing. Fails where there is no answer.
     type: bool
     default: false
-  services:
+  report_only:
     description:
-      - The services that run in containers. Without it they are those of the project's C(compose.yml).
-    type: list
-    elements: str
-  shared:
+      - Whether a check that fails is only reported. Without it the variable C(stack_verify_report_only) says it.
+    type: bool
+  compared:
     description:
-      - The addresses at which other gateways reach database and Redis, as C(address:port). Without it they are those of C(compose.yml).
-    type: list
-    elements: str
-  plan:
-    description:
-      - The host's model plan. Without it it is the host's C(plan.json).
+      - What M(local_llm.fleet.host_plan) has returned of the host, where nothing was changed since. Without it the host is read, and the
+        roles' facts say what it is (C(llm_stack_result), C(ollama_native_result), C(litellm_native_result), C(model_plan_result)).
     type: dict
-  reading:
-    description:
-      - What M(local_llm.fleet.host_info) has returned of the host, where nothing was changed since. Without it the host is read.
-    type: dict
-  silent:
-    description:
-      - Engines of other hosts that did not answer in this run, to name them where the gateway does not answer.
-    type: list
-    elements: str
-    default: []
 attributes:
   check_mode:
     description: Asks in check mode too, because asking changes nothing.
@@ -118,12 +103,6 @@ result:
           description: What to do, where there is something.
           type: str
           sample: ""
-lines:
-  description: What to show of a host whose model answers - the answer, how strangers were refused, the GPUs, the warnings.
-  returned: O(ask_only=false)
-  type: list
-  elements: str
-  sample: ["tinyllama answered in 1.2 s (first token after 0.2 s, 9 tokens): I work."]
 failure:
   description: The checks that failed, each with its fix; empty where none did.
   returned: O(ask_only=false)

@@ -123,6 +123,8 @@ def parameters(inputs: Inputs) -> dict[str, t.Any]:
         **native,
         "units": stack.parameters(inputs.settings, inputs.is_mac)["units"] + ([NATIVE_PRELOAD] if "engine" in inputs.native else []),
         "daemon_json": True,
+        # The label with the checksum of a service's definition says it in a tenth of the time.
+        "config_hashes": False,
         "engine_url": inputs.settings["ollama_models_url"],
         "packages": list(nvidia_toolkit.PACKAGES),
         "checksums": [nvidia_driver.HOLD_PATH, *known],

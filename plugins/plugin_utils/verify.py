@@ -12,7 +12,10 @@ from functools import cached_property
 import yaml
 
 from . import native_engine
+from .role_settings import load_yaml
 from .services import is_native
+from .stack import in_url
+from .stack_problems import EVERYWHERE
 from .verify_gpu import Check, gpu_checks, short
 from .versions import newer
 
@@ -34,7 +37,7 @@ class Route(t.TypedDict):
 def mapping(text: str | None) -> dict[str, t.Any]:
     """Return a YAML file's mapping; an empty one for a text that is none."""
     try:
-        found = yaml.safe_load(text or "")
+        found = load_yaml(text or "")
     except yaml.YAMLError:
         return {}
     return found if isinstance(found, dict) else {}
@@ -199,6 +202,18 @@ class Stack:
         if self.has_engine and self.plan is None:
             return "This host has no %s/plan.json of this version yet: run site.yml for it first." % folder
         return ""
+
+
+def addresses(settings: Data) -> dict[str, str]:
+    """Return the settings that say where gateway and engine are asked, with those that follow from their addresses where none was set."""
+    gateway, engine = str(settings["site_gateway_bind"]), str(settings["site_ollama_bind"])
+    gateway = {EVERYWHERE: "127.0.0.1", "::": "::1"}.get(gateway, gateway)
+    engine = "127.0.0.1" if engine == EVERYWHERE else engine
+    return {
+        "stack_verify_gateway_url": settings["stack_verify_gateway_url"]
+        or "http://%s:%s/v1" % (in_url(gateway), settings["site_gateway_port"]),
+        "stack_verify_engine_url": settings["stack_verify_engine_url"] or "http://%s:%s" % (engine, settings["site_ollama_port"]),
+    }
 
 
 def native_folders(settings: Data, is_mac: bool) -> list[str]:

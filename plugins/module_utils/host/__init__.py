@@ -10,6 +10,7 @@ import os
 import re
 import signal
 import subprocess
+import threading
 import typing as t
 
 # Where tools are that root's PATH may lack.
@@ -27,6 +28,8 @@ class Host:
     def __init__(self, timeout: float, root: str = "/") -> None:
         self.timeout = timeout
         self.root = root
+        self.asked: dict[tuple[str, ...], tuple[int | None, str, str]] = {}
+        self.asking = threading.Lock()
 
     def path(self, path: str) -> str:
         return os.path.join(self.root, path.lstrip("/"))
@@ -76,6 +79,13 @@ class Host:
             if folder and os.access(path, os.X_OK) and not os.path.isdir(path):
                 return path
         return None
+
+    def run_once(self, *command: str) -> tuple[int | None, str, str]:
+        """Return what :meth:`run` does, for a tool that several readers ask the same: it is run once."""
+        with self.asking:
+            if command not in self.asked:
+                self.asked[command] = self.run(*command)
+            return self.asked[command]
 
     def run(self, *command: str, text: str | None = None) -> tuple[int | None, str, str]:
         """Run a tool for at most :attr:`timeout` seconds.

@@ -11,6 +11,7 @@ import typing as t
 from concurrent.futures import ThreadPoolExecutor
 
 from . import Host
+from .docker import INFO
 from .files import disk
 from .sockets import EVERYWHERE
 
@@ -60,11 +61,11 @@ def secrets_of(environment: list[str]) -> dict[str, str]:
     return {**({"POSTGRES_PASSWORD": password} if password else {}), **found}
 
 
-def container(inspected: Inspected, values: dict[str, str], hashes: dict[str, str]) -> dict[str, t.Any]:
+def container(inspected: Inspected, values: dict[str, str], hashes: dict[str, str] | None) -> dict[str, t.Any]:
     """Return what is told of a container, from what ``docker inspect`` says of it.
 
     :arg values: the environment file's values.
-    :arg hashes: the checksums of the project's services, by name.
+    :arg hashes: the checksums of the project's services, by name; None where nobody has asked for them.
     """
     state, config = inspected.get("State") or {}, inspected.get("Config") or {}
     labels = config.get("Labels") or {}
@@ -78,7 +79,7 @@ def container(inspected: Inspected, values: dict[str, str], hashes: dict[str, st
         "oom_killed": bool(state.get("OOMKilled")),
         "published": ["%s:%d" % one for one in published(inspected)],
         "definition": labels.get(DEFINITION_LABEL, ""),
-        "current": hashes.get(labels.get(SERVICE_LABEL, "")) == labels.get(HASH_LABEL, ""),
+        "current": hashes is None or hashes.get(labels.get(SERVICE_LABEL, "")) == labels.get(HASH_LABEL, ""),
         "environment_differs": differing(values, config.get("Env") or [], labels.get(VARIABLES_LABEL, "")),
     }
 
@@ -101,17 +102,21 @@ class Engine:
     :arg project_dir: its folder.
     :arg names: containers that are read whichever project they belong to.
     :arg networks: networks to look for.
+    :arg asks_compose: whether Compose says which containers are as the project's files describe them now.
     """
 
-    def __init__(self, host: Host, project: str, project_dir: str, names: list[str], networks: list[str]) -> None:
+    def __init__(
+        self, host: Host, project: str, project_dir: str, names: list[str], networks: list[str], asks_compose: bool = True
+    ) -> None:
         self.host, self.project, self.project_dir, self.names, self.networks = host, project, project_dir, names, networks
+        self.asks_compose = asks_compose
         self.docker = host.find("docker")
         self.inspected: list[Inspected] = []
         self.hashes: dict[str, str] = {}
 
     def json_of(self, *command: str) -> t.Any:
         """Return what a command of Docker's prints as JSON, or None."""
-        _status, out, _err = self.host.run(self.docker or "docker", *command)
+        _status, out, _err = self.host.run_once(self.docker or "docker", *command)
         try:
             return json.loads(out)
         except ValueError:
@@ -129,11 +134,11 @@ class Engine:
         everyone = [line.split("\t") for line in self.lines_of("ps", "--all", "--no-trunc", "--format", form)]
         wanted = [one[0] for one in everyone if one[3] == self.project or one[1] in self.names or one[2] == "running"]
         with ThreadPoolExecutor(4) as pool:
-            information = pool.submit(self.json_of, "info", "--format", "{{json .}}")
+            information = pool.submit(self.json_of, *INFO)
             inspected = pool.submit(self.json_of, "inspect", "--type", "container", *wanted) if wanted else None
             networks = pool.submit(self.lines_of, "network", "ls", "--format", '{{.Name}}\t{{.Label "%s"}}' % PROJECT_LABEL)
             volumes = pool.submit(self.lines_of, "volume", "ls", "--quiet")
-            hashes = pool.submit(self.lines_of, "compose", "--project-directory", self.project_dir, "config", "--hash", "*")
+            hashes = pool.submit(self.hash_lines)
         info = information.result() or {}
         self.hashes = dict(line.split(" ", 1) for line in hashes.result() if " " in line)
         self.inspected = (inspected.result() if inspected else None) or []
@@ -155,6 +160,11 @@ class Engine:
             "volumes": volumes.result(),
         }
 
+    def hash_lines(self) -> list[str]:
+        """Return the checksums of the project's services, as Compose makes them, after each service's name."""
+        command = ("compose", "--project-directory", self.project_dir, "config", "--hash", "*")
+        return self.lines_of(*command) if self.asks_compose else []
+
     def is_own(self, inspected: Inspected) -> bool:
         """Whether a container belongs to the project."""
         return bool(((inspected.get("Config") or {}).get("Labels") or {}).get(PROJECT_LABEL) == self.project)
@@ -170,7 +180,7 @@ class Engine:
     def containers(self, values: dict[str, str]) -> list[dict[str, t.Any]]:
         """Return what is told of the project's containers and the named ones (see :func:`container`), by name."""
         chosen = (one for one in self.inspected if self.is_own(one) or name_of(one) in self.names)
-        return sorted((container(one, values, self.hashes) for one in chosen), key=lambda one: one["name"])
+        return sorted((container(one, values, self.hashes if self.asks_compose else None) for one in chosen), key=lambda one: one["name"])
 
     def secrets(self) -> dict[str, str]:
         """Return the secrets that the project's containers run with. Not to be returned from the host."""

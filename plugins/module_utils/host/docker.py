@@ -118,6 +118,9 @@ def next_command_line(properties: dict[str, str], environment: dict[str, str]) -
     return arguments[at + 1 :]
 
 
+INFO = ("info", "--format", "{{json .}}")  # what of Docker's client tells of the daemon
+
+
 def unit(host: Host) -> dict[str, str]:
     """Return the properties of Docker's unit; none where there is no systemd or no such unit."""
     return parse_properties(host.run("systemctl", "show", "docker.service", "--property=" + ",".join(PROPERTIES))[1])
@@ -173,7 +176,7 @@ def read(host: Host) -> dict[str, t.Any]:
     if docker:
         # Without a daemon it answers too, with an exit status that differs by version, and the server's part is empty.
         try:
-            info = json.loads(host.run(docker, "info", "--format", "{{json .}}")[1])
+            info = json.loads(host.run_once(docker, *INFO)[1])
         except ValueError:
             info = {}
     registry = info.get("RegistryConfig") or {}

@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import os
 import pwd
+import re
 import typing as t
 
 from . import Host
@@ -66,13 +67,13 @@ def files(host: Host, folder: str) -> dict[str, dict[str, t.Any]]:
 
 def units(host: Host, names: list[str]) -> dict[str, dict[str, t.Any]]:
     """Return the checksum of each unit's file in ``/etc/systemd/system``, and whether it is started with the host."""
+    # One call for all; a unit that is not there has no state.
+    shown = host.run("systemctl", "show", "--property=Id,UnitFileState", *names)[1] if names else ""
+    enabled = set(re.findall(r"(?m)^Id=(.+)\nUnitFileState=enabled$", shown))
     found = {}
     for name in names:
         path = os.path.join("/etc/systemd/system", name)
-        found[name] = {
-            "sha256": checksum(path) if os.path.isfile(path) else "",
-            "enabled": host.run("systemctl", "is-enabled", "--quiet", name)[0] == 0,
-        }
+        found[name] = {"sha256": checksum(path) if os.path.isfile(path) else "", "enabled": name in enabled}
     return found
 
 

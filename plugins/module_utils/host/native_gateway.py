@@ -13,9 +13,9 @@ import shlex
 import socket
 import time
 import typing as t
-import urllib.request
 
 from .. import env_file
+from ..web import opened
 from . import Host, whole
 from .files import account, disk, look
 from .sockets import EVERYWHERE, process_of
@@ -161,8 +161,7 @@ def alive(address: str, port: int) -> str:
     here = ("::1" if ":" in address else "127.0.0.1") if address in EVERYWHERE else address
     url = "http://%s:%d/health/liveliness" % ("[%s]" % here if ":" in here else here, port)
     try:
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        opener.open(url, timeout=ANSWER_TIMEOUT).close()
+        opened(url, timeout=ANSWER_TIMEOUT, use_proxy=False).close()
     except Exception as error:
         return str(error) or type(error).__name__
     return ""

@@ -48,7 +48,7 @@ def read(host: Host, params: dict[str, t.Any]) -> dict[str, t.Any]:
     """Return what ``host_info`` returns of the Compose project and of what it needs, for the module's parameters."""
     clock = time.time()
     project_dir = params["project_dir"]
-    docker = Engine(host, params["project"], project_dir, params["containers"], params["networks"])
+    docker = Engine(host, params["project"], project_dir, params["containers"], params["networks"], params["config_hashes"])
     environment = env_file.read(host.path(os.path.join(project_dir, ".env")))
     with ThreadPoolExecutor(3) as pool:
         engine, tried = pool.submit(docker.read), pool.submit(sources, host, params)

@@ -60,16 +60,42 @@ def run(monkeypatch):
 VERIFY = {"stack_verify_gateway_url": "http://gw/v1", "stack_verify_engine_url": "http://engine"}
 
 
-def test_verify_reads_asks_and_judges(run):
+def test_verify_reads_asks_and_judges(run, capsys):
     starting = {**READING, "containers": [{"health": "starting"}]}
     reading = {**READING, "contents": {**READING["contents"], "plan.json": json.dumps(PLAN)}}
-    done, calls = run(stack_verify, VERIFY, [starting, reading, PROBE])
+    done, calls = run(stack_verify, {**VERIFY, "inventory_hostname": "box"}, [starting, reading, PROBE], {"report_only": True})
     assert [name for name, _args in calls] == ["host_info", "host_info", "stack_probe"]
     assert calls[2][1]["question"]["url"] == "http://engine/v1" and "env_file" not in calls[2][1]["question"]
     assert [one["id"] for one in done["result"]["checks"] if one["status"] == "fail"] == ["containers"]
     assert done["failure"].startswith("This host is not what its plan says:\ncontainers: ollama is not there -> ")
-    assert done["lines"] == ["tinyllama answered in 1 s (first token after 0.5 s, 3 tokens): I work."]
+    assert "  [box] tinyllama answered in 1 s (first token after 0.5 s, 3 tokens): I work.\n" in capsys.readouterr().out
+    done_by_itself, _calls = run(stack_verify, VERIFY, [reading, PROBE])
+    assert done_by_itself["failed"] and done_by_itself["msg"] == done["failure"]
     assert not done.get("failed") and not any("advice" in one for one in done["result"]["checks"] if one["status"] == "pass")
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"llm_stack_result": {"exists": False}},
+        {"ollama_native_result": {"exists": False}},
+        {"litellm_native_result": {"exists": False}},
+        {"model_plan_pending": "true"},
+    ],
+)
+def test_verify_asks_nothing_where_there_is_nothing_yet(run, told):
+    done, calls = run(stack_verify, {**VERIFY, **told}, [])
+    assert done["skipped"] and calls == []
+
+
+def test_verify_takes_over_a_comparison_that_nothing_was_changed_since(run):
+    compared = {
+        "reading": READING, "stack": {"services": ["ollama"], "shared": [], "exists": True}, "plan": PLAN, "native_engine": None,
+        "native_gateway": None,
+    }  # fmt: skip
+    done, calls = run(stack_verify, {}, [PROBE], {"compared": compared, "report_only": True})
+    assert [name for name, _args in calls] == ["stack_probe"] and calls[0][1]["engine_url"] == "http://127.0.0.1:11434"
+    assert done["result"]["depth"] == "quick"
 
 
 def test_verify_asks_each_further_route_by_itself(run):
@@ -92,7 +118,7 @@ def test_verify_asks_each_further_route_by_itself(run):
     ],
 )
 def test_verify_fails_where_there_is_nothing_to_judge(run, results, variables, message):
-    done, _calls = run(stack_verify, {**VERIFY, **variables}, results, {"plan": PLAN})
+    done, _calls = run(stack_verify, {**VERIFY, **variables, "model_plan_result": PLAN}, results)
     assert done["failed"] and message in done["msg"]
 
 
@@ -101,7 +127,7 @@ def test_verify_fails_where_there_is_nothing_to_judge(run, results, variables, m
     [(PROBE, False, "tinyllama answered in 1 s"), ({"answer": {"msg": "nobody is there"}}, True, "nobody is there")],
 )
 def test_verify_asks_only(run, probe, failed, said):
-    done, calls = run(stack_verify, VERIFY, [READING, probe], {"ask_only": True, "plan": PLAN})
+    done, calls = run(stack_verify, {**VERIFY, "model_plan_result": PLAN}, [READING, probe], {"ask_only": True})
     assert (bool(done.get("failed")), list(calls[1][1])) == (failed, ["question"])
     assert said in done["msg" if failed else "answer"]
 

@@ -427,11 +427,13 @@ def test_the_table_of_changes():
     change = {"role": "llm_stack", "what": "config.yml", "why": "differs " + "x" * 80, "restarts": ["litellm"]}
     plans = {
         "a": {"changes": [change], "roles": ["llm_stack"]},
-        "b": {"changes": [{**change, "why": "differs", "restarts": []}], "roles": ["llm_stack"]},
-        "c": {"changes": [], "roles": []},
+        "b": {"changes": [{**change, "why": "differs", "restarts": []}], "roles": ["llm_stack"], "notes": ["x"]},
+        "c": {"changes": [], "roles": [], "notes": ["site_no_proxy has no effect"]},
         "d": None,
     }
     lines = changes_table(plans)
     assert lines[0].split() == ["HOST", "ROLE", "WHAT", "WHY", "INTERRUPTS"]
     assert lines[1].endswith("...  litellm") and lines[2].split() == ["b", "llm_stack", "config.yml", "differs"]
     assert lines[3].split() == ["c", "-", "nothing"] and lines[4].split()[:4] == ["d", "-", "no", "answer:"]
+    # A role that is going to be applied tells it by itself.
+    assert lines[5:] == ["  [c] site_no_proxy has no effect"]

@@ -317,6 +317,20 @@ def test_what_runs_without_containers_is_not_looked_for_in_docker(is_mac, engine
 
 
 @pytest.mark.parametrize(
+    ("chosen", "gateway", "engine"),
+    [
+        ({}, "http://127.0.0.1:4444/v1", "http://127.0.0.1:11434"),
+        ({"site_gateway_bind": "0.0.0.0", "site_ollama_bind": "0.0.0.0"}, "http://127.0.0.1:4444/v1", "http://127.0.0.1:11434"),
+        ({"site_gateway_bind": "::", "site_ollama_bind": "192.0.2.7"}, "http://[::1]:4444/v1", "http://192.0.2.7:11434"),
+        ({"stack_verify_gateway_url": "https://gw", "stack_verify_engine_url": "https://e"}, "https://gw", "https://e"),
+    ],
+)
+def test_where_gateway_and_engine_are_asked(chosen, gateway, engine):
+    unset = {"stack_verify_gateway_url": None, "stack_verify_engine_url": None}
+    assert verify.addresses({**SETTINGS, **unset, **chosen}) == {"stack_verify_gateway_url": gateway, "stack_verify_engine_url": engine}
+
+
+@pytest.mark.parametrize(
     ("chosen", "is_mac", "unit", "paths"),
     [
         ({}, False, "local-llm-preload.service", []),
