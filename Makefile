@@ -83,6 +83,7 @@ test: lint unit molecule ## What must pass before a change lands
 
 test-all: test ## That, and what takes longer: ansible-test's units, no containers (native, litellm_native), many hosts (fleet), bad luck (models, faults, docker, nvidia_faults), Debian's own driver (nvidia_debian), the examples, other versions of ansible-core, the installed collection
 	@tests/lint.sh units
+	@LAB_ALL_MACHINES=1 $(BIN)/molecule test --no-command-borders -s plan
 	@lab/lab.sh wheels
 	@lab/lab.sh older
 	@$(BIN)/molecule test --no-command-borders -s native -s litellm_native -s fleet -s models -s faults -s docker -s nvidia_faults -s nvidia_debian
