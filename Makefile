@@ -77,7 +77,7 @@ molecule: venv ## Molecule scenarios: SCENARIO=plan, low_spec, high_spec (a real
 	@lab/lab.sh services
 	@$(if $(filter litellm_native,$(SCENARIO)),lab/lab.sh wheels)
 	@$(if $(filter docker,$(SCENARIO)),lab/lab.sh older)
-	@$(BIN)/molecule test --no-command-borders $(addprefix -s ,$(or $(SCENARIO),plan low_spec high_spec))
+	@tests/molecule.sh $(SCENARIO)
 
 test: lint unit molecule ## What must pass before a change lands
 
