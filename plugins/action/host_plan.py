@@ -13,6 +13,9 @@ from ansible_collections.local_llm.fleet.plugins.plugin_utils.inputs import Inpu
 from ansible_collections.local_llm.fleet.plugins.plugin_utils.role_settings import SettingsError
 from ansible_collections.local_llm.fleet.plugins.plugin_utils.stack_reading import StackReading, notes
 
+# Ansible imports this before it forks, and would read all of it in each process otherwise.
+host.load()
+
 
 class ActionModule(ActionBase):
     """See the documentation of the module of this name."""
@@ -52,21 +55,23 @@ class ActionModule(ActionBase):
         # What is to be done is not known where the settings cannot be.
         changes = [] if problems else state.changes(found)
         plan = state.plan if state.has_engine else None
+        roles = state.all_roles() if problems else state.roles(changes)
         return {
             "changed": False,
             "_ansible_verbose_override": True,  # the reading is for -vvv
             # What roles ask for before they gather facts by themselves.
             **({} if had_facts else {"ansible_facts": {name: inputs.facts[name] for name in ("system", "architecture")}}),
             "changes": changes,
-            "roles": state.all_roles() if problems else state.roles(changes),
+            "roles": roles,
             "notes": (notes(found) if found.stack.services else []) + state.native_notes,
             "native_engine": state.native_engine.result(check_mode) if state.has_native_engine else None,
             "native_gateway": state.native_gateway.result(check_mode) if state.has_native_gateway else None,
             "plan": plan,
+            "plan_to_follow": state.plan_to_follow if state.has_engine else None,
             "report": {**(plan or {}), "changes": changes, "roles": state.roles(changes)},
             "failure": "\n".join(dict.fromkeys(problems)),
             "environment": state.environment(),
-            "reading": state.reading_for_verification(),
+            "reading": {} if roles else state.reading_for_verification(),
             "docker": bool(found.stack.services) and not state.is_mac,
             "stack": {"exists": found.stack.exists or not check_mode, "silent": found.silent, **found.stack.result()},
         }

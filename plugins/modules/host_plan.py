@@ -114,6 +114,11 @@ plan:
   returned: success
   type: dict
   sample: {schema: 1, status: final, tier: cpu}
+plan_to_follow:
+  description: That plan where it is final, else the one that the host has. V(none) for a host without either.
+  returned: success
+  type: dict
+  sample: {schema: 1, status: final, tier: cpu}
 report:
   description: The plan with RV(changes) and RV(roles) beside it, as C(playbooks/plan.yml) writes it.
   returned: success
@@ -125,7 +130,9 @@ failure:
   type: str
   sample: ""
 reading:
-  description: What M(local_llm.fleet.host_info) returned, as far as M(local_llm.fleet.stack_verify) needs it.
+  description:
+    - What M(local_llm.fleet.host_info) returned, as far as M(local_llm.fleet.stack_verify) needs it. Empty where a role has something to
+      do, because it does not hold then.
   returned: success
   type: dict
   sample: {containers: []}

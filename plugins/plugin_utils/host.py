@@ -16,10 +16,11 @@ from functools import cached_property
 
 from . import docker_engine, model_plan, models, native_engine, native_gateway, nvidia_driver, nvidia_toolkit, preflight, stack
 from .inputs import Inputs, Raw
-from .role_settings import tables
+from .role_settings import options, tables, templated_defaults
 from .services import in_containers
 from .stack_problems import site_ollama
 from .stack_reading import Found, Run
+from .templates import load_all
 
 #: The roles in the order in which they are applied.
 ROLES = (
@@ -130,6 +131,17 @@ def parameters(inputs: Inputs) -> dict[str, t.Any]:
         "checksums": [nvidia_driver.HOLD_PATH, *known],
         "timeout": max(30, *timeouts),
     }
+
+
+def load() -> None:
+    """Read the roles' files, which every host is compared with. Ansible forks a process for each host after that."""
+    for role in ("site", "llm_stack", *SETTINGS):
+        options(role)
+        templated_defaults(role)
+    for role in ("site", "docker_engine", "model_plan", "nvidia_driver", "ollama_native"):
+        tables(role)
+    for role in ("llm_stack", "ollama_native", "litellm_native"):
+        load_all(role)
 
 
 class Host:

@@ -180,7 +180,8 @@ class Inputs:
         """Return the plans of those hosts: of this run, or as they are written there."""
         found = {}
         for name in self.engine_addresses():
-            plan = self.host(name).get("model_plan_result") or {}
+            host = self.host(name)
+            plan = host.get("model_plan_result") or (host.get("local_llm") or {}).get("plan_to_follow") or {}
             if plan.get("status") == "final":
                 found[name] = plan
         for read in (self.variables.get("__llm_stack_engine_files") or {}).get("results") or []:

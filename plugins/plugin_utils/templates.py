@@ -26,6 +26,12 @@ def environment(role: str) -> jinja2.Environment:
     )
 
 
+def load_all(role: str) -> None:
+    """Compile a role's templates, so that whoever is forked later has them."""
+    for name in environment(role).list_templates():
+        environment(role).get_template(name)
+
+
 def render(role: str, name: str, **values: t.Any) -> str:
     """Return the text of a template.
 

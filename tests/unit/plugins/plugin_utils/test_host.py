@@ -395,6 +395,9 @@ def test_services_without_containers_are_decided_from_the_same_reading(made):
     assert native.native_problems == [] and native.native_notes == []
     reading = native.reading_for_verification()
     assert [one["free_mib"] for one in reading["paths"]] == [1000, 2000] and "driver" not in reading
+    assert list(
+        made(NATIVE, **OWN, units={host.NATIVE_PRELOAD: {}, "local-llm-preload.service": {}}).reading_for_verification()["units"]
+    ) == [host.NATIVE_PRELOAD]
     wrong = made({**NATIVE, "litellm_native_memory": "much", "ollama_native_source": "homebrew"}, **OWN)
     assert [line.split(":")[0] for line in wrong.native_problems] == ["ollama_native_source", "litellm_native_memory"]
     assert made().native_problems == [] and made().all_roles() == [role for role in host.ROLES if not role.endswith("_native")]
