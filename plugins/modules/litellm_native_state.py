@@ -92,6 +92,16 @@ has_user:
   returned: success
   type: bool
   sample: true
+own_user:
+  description: Whether the role has made that user.
+  returned: success
+  type: bool
+  sample: true
+comment:
+  description: The comment of the user that the role makes.
+  returned: success
+  type: str
+  sample: Gateway of the local LLM stack
 group:
   description: The group of root's files.
   returned: success

@@ -25,6 +25,7 @@ from .versions import newer
 LABEL = "local-llm.gateway"
 UNIT = "local-llm-gateway.service"
 KEY = "LITELLM_MASTER_KEY"
+COMMENT = "Gateway of the local LLM stack"  # of the user, by which it is known again
 PYTHON_MIN_VERSION = "3.10"  # that LiteLLM asks for
 USER_PORTS = range(1024, 65536)  # that others than root may listen on
 # Without this package a call without a key, or with a wrong one, ends in 500 instead of a refusal.
@@ -47,6 +48,8 @@ class Decision(t.TypedDict):
     result: dict[str, t.Any]  #: what other roles have to know
     user: str
     has_user: bool
+    own_user: bool  #: whether the role has made it
+    comment: str  #: of the user that the role makes
     group: str  #: of root's files
     service_path: str
     apt: str  #: the package of Debian that makes virtual environments; empty where nothing is missing
@@ -450,6 +453,8 @@ class Gateway:
             "result": self.result(check_mode),
             "user": self.user,
             "has_user": reading["user"] is not None,
+            "own_user": (reading["user"] or {}).get("comment") == COMMENT,
+            "comment": COMMENT,
             "group": self.group,
             "service_path": self.service_path,
             "apt": "" if python["venv"] else "python%s-venv" % short,

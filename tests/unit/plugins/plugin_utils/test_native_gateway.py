@@ -186,6 +186,7 @@ def test_a_bare_host_gets_all_of_it():
     assert decision["apt"] == "python3.13-venv" and decision["is_first"] and decision["start"] and not decision["has_former"]
     assert decision["environment"] == {"set": [], "generate": {"LITELLM_MASTER_KEY": "sk-"}} and not decision["result"]["exists"]
     assert decision["links"] == {"current": made.name} and decision["config"] and made.decide(False)["result"]["exists"]
+    assert not decision["own_user"] and running().decide(True)["own_user"]
     assert decision["become"] == ["runuser", "-u", "litellm"] and gateway({}, MAC).decide(True)["become"][0] == "sudo"
 
 
