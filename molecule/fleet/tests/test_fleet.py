@@ -311,7 +311,8 @@ def test_a_rollout_ends_with_the_gateways(tmp_path):
         until(lambda: reaches("fleet-g1", ENGINES["fleet-e3"], 11434), 60, "the engine does not come back")
     # As where the last wave has lost one.
     retry.write_text("fleet-e3\nfleet-g1\nfleet-g2\n")
-    done = run("llm_gateways", {"rollout_retry_file": str(retry)})
+    options = ["--skip-tags", "rollout_prepare"]
+    done = run("llm_gateways", {"rollout_file": str(retry)}, playbook="playbooks/rollout.yml", options=options)
     assert done.failed and "fleet-e3 failed or was not reached, so that the gateways were left alone" in done.message
     assert done.changed == [] and retry.exists()
 
