@@ -30,11 +30,13 @@ class ActionModule(ActionBase):
         except SettingsError as error:
             return {"failed": True, "msg": str(error)}
         reader = StackReading(inputs, lambda name, args: self._execute_module(module_name=name, module_args=args, task_vars=task_vars))
-        found = reader.read(args["plan"], check_mode, more=lambda: options(inputs))
+        found = reader.read(args["plan"], check_mode, more=lambda: options(inputs), asks=False)
         if found.failure:
             return {"failed": True, "msg": found.failure}
         made = inputs.native_gateway(found.stack.reading, found.stack.plan)
-        return {"changed": False, "_ansible_verbose_override": True, **made.decide(check_mode)}  # files as a whole are for -vvv
+        decision = made.decide(check_mode)
+        decision["problems"] += inputs.certificate_problems
+        return {"changed": False, "_ansible_verbose_override": True, **decision}  # files as a whole are for -vvv
 
 
 def options(inputs: Inputs) -> dict[str, t.Any]:

@@ -10,6 +10,7 @@ import typing as t
 from ansible.plugins.action import ActionBase
 from ansible_collections.local_llm.fleet.plugins.plugin_utils import native_gateway, stack
 from ansible_collections.local_llm.fleet.plugins.plugin_utils.inputs import Inputs, file_reader
+from ansible_collections.local_llm.fleet.plugins.plugin_utils.role_settings import SettingsError
 
 
 class ActionModule(ActionBase):
@@ -31,7 +32,10 @@ class ActionModule(ActionBase):
             }
         )
         task_vars = task_vars or {}
-        inputs = Inputs.of(task_vars, self._templar.template, file_reader(self._loader), ["litellm_native"])
+        try:
+            inputs = Inputs.of(task_vars, self._templar.template, file_reader(self._loader), ["litellm_native"])
+        except SettingsError as error:
+            return {"failed": True, "msg": str(error)}
         made = inputs.stack_of({"files": {}, "containers": [], "units": {}})
         values = stack.secret_values(made, args["set"])
         if "gateway" in inputs.native:

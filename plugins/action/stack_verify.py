@@ -47,7 +47,12 @@ class ActionModule(ActionBase):
             return {"failed": True, "msg": str(error)}
         found.update(verify.addresses(found))
         is_mac = (self.task_vars.get("ansible_facts") or {}).get("system") == "Darwin"
-        reading, native = about["reading"], {} if args["ask_only"] or found["stack_verify_depth"] != "full" else self.native()
+        reading, native = about["reading"], {}
+        if not args["ask_only"] and found["stack_verify_depth"] == "full" and verify.native_folders(found, is_mac):
+            try:
+                native = self.native()
+            except SettingsError as error:
+                return {"failed": True, "msg": str(error)}
         if not reading or is_starting(reading):
             parameters = {**verify.host_parameters(found, is_mac), **native, "sections": ["stack", *native]}
             reading = self.read(parameters, wait=0 if args["ask_only"] else found["stack_verify_timeout"])

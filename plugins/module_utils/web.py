@@ -29,15 +29,16 @@ def opened(
     :raises HTTPError: for a status of 400 and above.
     :raises OSError: where there is no answer; URLError is one.
     """
-    parts, sent = urllib.parse.urlsplit(url), dict(headers or {})
+    parts = urllib.parse.urlsplit(url)
     user, at, address = parts.netloc.rpartition("@")
-    if at:
-        sent["Authorization"] = "Basic " + base64.b64encode(urllib.parse.unquote(user).encode()).decode()
     handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler(None if use_proxy else {})]
     if parts.scheme == "https":
         context = ssl.create_default_context()
         if not validate_certs:
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         handlers.append(urllib.request.HTTPSHandler(context=context))
-    request = urllib.request.Request(parts._replace(netloc=address).geturl(), data, sent, method=method)
+    request = urllib.request.Request(parts._replace(netloc=address).geturl(), data, dict(headers or {}), method=method)
+    if at and not request.has_header("Authorization"):
+        # For this address alone: where it redirects to is another's.
+        request.add_unredirected_header("Authorization", "Basic " + base64.b64encode(urllib.parse.unquote(user).encode()).decode())
     return urllib.request.build_opener(*handlers).open(request, timeout=timeout)

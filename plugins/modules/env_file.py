@@ -270,7 +270,12 @@ def export(path: str, params: dict[str, t.Any], check: bool) -> bool:
     :arg path: the environment file.
     """
     target, text = params["path"], exports(path, params["names"])
-    group = grp.getgrnam(params["group"]).gr_gid
+    try:
+        group = grp.getgrnam(params["group"]).gr_gid
+    except KeyError:
+        if not check:
+            raise
+        return True  # where the group is only going to be made
     status = os.stat(target) if os.path.exists(target) else None
     if status and text_of(target) == text and (status.st_mode & 0o7777, status.st_uid, status.st_gid) == (0o440, os.geteuid(), group):
         return False

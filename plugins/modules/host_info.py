@@ -865,6 +865,10 @@ native_gateway:
           (C(other)).
       type: dict
       sample: {names: [], other: []}
+    unfinished:
+      description: Whether a run was cut between writing its files and the start with them.
+      type: bool
+      sample: false
     authorities:
       description: Whether its file with authorities is as it should be.
       type: bool

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..module_utils import env_file
-from . import fleet, gateway, model_plan, native_engine, native_gateway, stack, stack_problems
+from . import fleet, gateway, model_plan, native_engine, native_gateway, preflight, stack, stack_problems
 from .role_settings import ROLES, Templated, deep_plain, settings, tables
 from .services import is_native
 from .stack_problems import EVERYWHERE, told
@@ -310,7 +310,12 @@ class Inputs:
             "is_blind": self.is_blind,
             "primary_read": "__llm_stack_primary_env" in variables,
         }
-        return stack_problems.Stack(Raw(self.settings, variables, {**self.derived, **facts})).all()
+        return self.certificate_problems + stack_problems.Stack(Raw(self.settings, variables, {**self.derived, **facts})).all()
+
+    @property
+    def certificate_problems(self) -> list[str]:
+        """What is wrong with the site's own authorities: without their file a service would be made without them."""
+        return preflight.certificate(self.settings["site_ca_certificate"], self.ca_pem or None)
 
     @property
     def is_blind(self) -> bool:

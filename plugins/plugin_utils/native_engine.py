@@ -27,6 +27,7 @@ BREWED = "/opt/homebrew/opt/ollama/bin/ollama"
 MACOS_MIN_VERSION = "14"  # that Ollama asks for
 MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
 UNITS, DAEMONS = "/etc/systemd/system/", "/Library/LaunchDaemons/"
+NO_PLAN = "plan.json: this host has none of this version yet; run site.yml, or the role model_plan before this one"
 JOURNAL = ("journalctl", "--no-pager", "--quiet", "-n", "12", "-o", "cat", "-u", "ollama")
 SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 
@@ -387,7 +388,7 @@ class Engine:
         units = ["ollama.service", *(["ollama-firewall.service"] if self.is_open else [])]
         return {
             "changes": [{"what": what, "why": why, "restarts": restarts} for what, why, restarts in self.changes()],
-            "problems": self.problems(),
+            "problems": self.problems() + ([] if self.plan else [NO_PLAN]),
             "result": self.result(check_mode),
             "user": self.user,
             "has_user": reading["user"] is not None,

@@ -16,6 +16,7 @@ from functools import cached_property
 from urllib.parse import urlsplit
 
 from . import gateway
+from .native_engine import NO_PLAN
 from .native_files import Change, Data, File, may_log_in, plist
 from .stack import MANAGED, PROBES, Node, as_yaml, checksum, host_of
 from .stack_problems import MEMORY, VALIDATES_SINCE, first, secrets
@@ -31,6 +32,7 @@ USER_PORTS = range(1024, 65536)  # that others than root may listen on
 # Without this package a call without a key, or with a wrong one, ends in 500 instead of a refusal.
 PRISMA = "prisma==0.15.0"
 BACK_TIMEOUT = 180  # seconds: what has run before deserves patience, however little the new one was given
+OPENED = "others than root may read it"
 HEADER = (
     MANAGED
     + "# One route for each model of this host's plan, and of providers whose credentials are there. Further settings go into the\n"
@@ -193,12 +195,12 @@ class Gateway:
         if other:
             found.append((".env", "taken from the settings: %s" % ", ".join(other)))
         if file is not None and (file["mode"], file["owner"]) != ("0600", "root"):
-            found.append((".env", "others than root may read it"))
+            found.append((".env", OPENED))
         path, wanted = self.folder + "/environment", self.variables
         there = self.reading["files"].get(path)
         if self.node.is_mac and not found:
             as_written = there is not None and (there["mode"], there["owner"]) == ("0440", "root")
-            if not as_written or self.reading["exported"] != {"names": wanted, "other": []}:
+            if not as_written or self.reading["exported"] != {"names": sorted(wanted), "other": []}:
                 found.append((path, "is not there" if there is None else "differs"))
         return found
 
@@ -389,9 +391,10 @@ class Gateway:
 
     @property
     def has_former(self) -> bool:
-        """Whether there is something to go back to: only where it differs from what has just failed."""
+        """Whether there is something to go back to: only where it differs from what has just failed, or a run was cut before."""
         config = self.reading["files"].get(self.project + "/config.yml")
-        return bool(self.reading["current"] and (self.switch or self.differing) and config and config["sha256"] != checksum(""))
+        differs = self.switch or self.differing or self.reading["unfinished"]
+        return bool(self.reading["current"] and differs and config and config["sha256"] != checksum(""))
 
     @property
     def older(self) -> list[str]:
@@ -433,7 +436,8 @@ class Gateway:
     @property
     def start(self) -> bool:
         """Whether it is started, or started again."""
-        return bool(self.differing or self.switch or not self.runs or not self.reading["authorities"] or self.environment_changes)
+        told_otherwise = [why for _what, why in self.environment_changes if why != OPENED]
+        return bool(self.differing or self.switch or not self.runs or not self.reading["authorities"] or told_otherwise)
 
     def result(self, check_mode: bool) -> dict[str, t.Any]:
         """Return what other roles have to know: ``litellm_native_result``."""
@@ -447,7 +451,7 @@ class Gateway:
         checked = self.switch or any(file["path"].endswith("/config.yml") for file in differing)
         return {
             "changes": [{"what": what, "why": why, "restarts": restarts} for what, why, restarts in self.changes()],
-            "problems": self.problems(),
+            "problems": self.problems() + ([NO_PLAN] if self.has_engine and not self.plan else []),
             "secret_problems": secrets(self.raw),
             "notes": list(self.gateway["notes"]),
             "result": self.result(check_mode),

@@ -58,11 +58,13 @@ class StackReading:
         check_mode: bool,
         decide: t.Callable[[dict[str, t.Any]], t.Mapping[str, t.Any] | None] | None = None,
         more: t.Callable[[], dict[str, t.Any]] = dict,
+        asks: bool = True,
     ) -> Found:
         """Read the host in one round trip, and the engines of others, where its gateway asks them, in another.
 
         :arg plan: the host's plan, where it is not the one that it has.
         :arg decide: makes the plan from what was read.
+        :arg asks: whether engines of other hosts are asked.
         :arg more: returns further options of ``host_info``, which may depend on the operating system.
         """
         inputs, answers = self.inputs, None
@@ -75,8 +77,8 @@ class StackReading:
             was_mac = inputs.is_mac
             inputs.learn(reading["system"])
             if inputs.is_mac and not was_mac:  # which has other services in containers, and no units
-                return self.read(plan, check_mode, decide, more)
-        if self.asks_engines():
+                return self.read(plan, check_mode, decide, more, asks)
+        if asks and self.asks_engines():
             asked = self.run(COLLECTION + "ollama_model_info", {"engines": inputs.engine_addresses(), "timeout": ENGINE_TIMEOUT})
             if asked.get("failed"):
                 return Found(empty, failure=str(asked.get("msg")))

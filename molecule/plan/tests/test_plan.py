@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -46,21 +47,22 @@ def run_plan(inventory, *options, playbook="playbooks/plan.yml"):
     return done
 
 
-def written():
-    """What every machine's container holds that its image does not."""
-    names = [f"machine-{name}" for name in [*MACHINES, *(f"driver-{driver}" for driver in ALL_DRIVERS)]]
-    return {
-        name: set(subprocess.run(["docker", "diff", name], capture_output=True, text=True, check=True).stdout.splitlines())
-        for name in names
-    }
+def written(machines):
+    """What the containers of machines hold that their image does not."""
+
+    def lines(name):
+        return set(subprocess.run(["docker", "diff", f"machine-{name}"], capture_output=True, text=True, check=True).stdout.splitlines())
+
+    with ThreadPoolExecutor(4) as pool:
+        return dict(zip(machines, pool.map(lines, machines)))
 
 
 @pytest.fixture(scope="module")
 def planned(tmp_path_factory):
     """One run over all machines: the finished process, the plans it wrote, and what it has added to the machines."""
-    folder, before = tmp_path_factory.mktemp("plan"), written()
+    folder, before = tmp_path_factory.mktemp("plan"), written(MACHINES)
     done = run_plan(TOP / "molecule/plan/inventory", "-e", f"plan_json={folder}/plans.json")
-    added = {name: lines - before[name] for name, lines in written().items()}
+    added = {name: lines - before[name] for name, lines in written(MACHINES).items()}
     return done, json.loads((folder / "plans.json").read_text()), added
 
 
@@ -77,10 +79,11 @@ def test_plan(planned, name):
 @pytest.fixture(scope="module")
 def driven(tmp_path_factory):
     """One run of the role nvidia_driver in check mode over all its machines: the decisions, and what was added to the machines."""
-    folder, before = tmp_path_factory.mktemp("drivers"), written()
-    options = ("--check", "-e", f"drivers_json={folder}/drivers.json", "--limit", ",".join(f"driver-{name}" for name in DRIVERS))
+    hosts = [f"driver-{name}" for name in DRIVERS]
+    folder, before = tmp_path_factory.mktemp("drivers"), written(hosts)
+    options = ("--check", "-e", f"drivers_json={folder}/drivers.json", "--limit", ",".join(hosts))
     run_plan(TOP / "molecule/plan/inventory", *options, playbook="molecule/plan/drivers.yml")
-    added = {name: lines - before[name] for name, lines in written().items()}
+    added = {name: lines - before[name] for name, lines in written(hosts).items()}
     return json.loads((folder / "drivers.json").read_text()), added
 
 

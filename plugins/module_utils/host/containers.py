@@ -18,7 +18,7 @@ from .sockets import EVERYWHERE
 Inspected = dict[str, t.Any]  #: what ``docker inspect`` says of a container
 
 # What the project hands on from its environment file by the same name; an image may have others of the file's names of its own.
-PASSED_ON = re.compile(r"^(LITELLM_(MASTER|SALT)_KEY|POSTGRES_PASSWORD|[A-Z0-9_]+_API_KEY)$")
+PASSED_ON = re.compile(r"^(LITELLM_(MASTER|SALT)_KEY|POSTGRES_PASSWORD|REDIS_PASSWORD|[A-Z0-9_]+_API_KEY)$")
 SECRET = re.compile(r"^(LITELLM_(MASTER|SALT)_KEY|POSTGRES_PASSWORD|REDIS_PASSWORD)$")
 PROJECT_LABEL = "com.docker.compose.project"
 SERVICE_LABEL = "com.docker.compose.service"
@@ -39,6 +39,9 @@ def differing(values: dict[str, str], environment: list[str], further: str = "")
     password, used = values.get("POSTGRES_PASSWORD"), database_password(there)
     if password is not None and used and used != password:
         differs.add("POSTGRES_PASSWORD")
+    # Redis has its password under the name that redis-cli looks for.
+    if there.get("REDISCLI_AUTH") not in (None, values.get("REDIS_PASSWORD")):
+        differs.add("REDIS_PASSWORD")
     return sorted(differs)
 
 

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import plistlib
 import re
 import sys
@@ -40,7 +39,6 @@ def read(host: Host, params: dict[str, t.Any], mac: bool) -> dict[str, t.Any]:
         "files": look(host, params["files"]),
         "disk": disk(host.path(home)),
         "python": sys.executable,
-        "release": platform.mac_ver()[0],
         **(of_mac(host) if mac else of_linux(host, folder)),
     }
 
@@ -58,6 +56,7 @@ def of_linux(host: Host, folder: str) -> dict[str, t.Any]:
         "address": bound.group(1) if bound else "",
         "brewed": False,
         "sleep": {},
+        "release": "",
     }
 
 
@@ -78,6 +77,7 @@ def of_mac(host: Host) -> dict[str, t.Any]:
         "foreign": False,
         "address": str((job.get("EnvironmentVariables") or {}).get("OLLAMA_HOST") or ""),
         "brewed": host.exists(BREWED),
+        "release": host.run("sw_vers", "-productVersion")[1].strip(),
         # The settings for the mains and for a battery, each as often as it differs.
         "sleep": {name: sorted({value for other, value in power if other == name}) for name, _value in power},
     }

@@ -22,6 +22,7 @@ from .sockets import EVERYWHERE, process_of
 
 UNIT = "local-llm-gateway.service"
 LABEL = "local-llm.gateway"
+SNAPSHOT = ".before"  # of the role litellm_native, in its folder
 LISTEN = "0A"  # the kernel's number for a listening socket
 PYTHON = """
 import json, sys
@@ -36,7 +37,6 @@ BUNDLES = ("/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/certs/ca-certificates.c
 PROPERTIES = "ActiveState,MainPID,NRestarts,UnitFileState,ExecMainStartTimestampMonotonic"
 ANSWER_TIMEOUT = 5  # seconds
 LINES = 10  # that are told of a gateway's log
-EXPORT = re.compile(r"^export ([A-Za-z_][A-Za-z0-9_]*)=(.*)$", re.MULTILINE)
 # A statement of an environment file: its value in single quotes, in double ones, or without.
 VALUE = re.compile(r"""^[^=:\n#]*[=:][ \t]*(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|([^\n]*))""", re.MULTILINE | re.DOTALL)
 ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
@@ -178,19 +178,17 @@ def exported(text: str, values: t.Mapping[str, str]) -> dict[str, list[str]]:
 
     :arg values: those of the environment file, by name.
     """
-    found: dict[str, str | None] = {}
-    for name, value in EXPORT.findall(text):
-        try:
-            found[name] = " ".join(shlex.split(value))
-        except ValueError:
-            found[name] = None
-    return {"names": list(found), "other": sorted(name for name, value in found.items() if name not in values or value != values[name])}
+    try:
+        words = shlex.split(text)
+    except ValueError:
+        return {"names": [], "other": []}
+    found = dict(word.split("=", 1) for word in words if "=" in word)
+    return {"names": sorted(found), "other": sorted(name for name, value in found.items() if value != values.get(name))}
 
 
-def authorities(host: Host, pem: str) -> str:
+def authorities(host: Host, pem: str) -> bytes:
     """Return the host's own authorities with those of the site after them, as programs take them that know one file alone."""
-    own = next((host.data(path) for path in BUNDLES if host.data(path)), b"")
-    return own.decode("utf-8", "replace") + pem
+    return next((host.data(path) for path in BUNDLES if host.data(path)), b"") + pem.encode()
 
 
 def read(host: Host, params: dict[str, t.Any], mac: bool) -> dict[str, t.Any]:
@@ -203,6 +201,8 @@ def read(host: Host, params: dict[str, t.Any], mac: bool) -> dict[str, t.Any]:
     folder, versions = params["dir"], params["dir"] + "/versions"
     names = host.names(versions)
     files = look(host, [*params["files"], folder + "/authorities.pem"])
+    if folder + "/environment" in files:
+        files[folder + "/environment"]["sha256"] = ""  # it would tell of its secrets
     there, now = account(params["user"]), service(host, mac)
     changes = [one["modified"] for path, one in {**files, **look(host, [params["env_file"]])}.items() if os.path.isfile(host.path(path))]
     if os.path.islink(host.path(folder + "/current")):
@@ -224,7 +224,8 @@ def read(host: Host, params: dict[str, t.Any], mac: bool) -> dict[str, t.Any]:
         "answers": now["active"] and not alive(params["address"], params["port"]),
         "port": door(host, params["address"], params["port"], there["uid"] if there else -1, mac),
         "exported": exported(host.text(folder + "/environment") or "", values),
-        "authorities": not pem or host.data(folder + "/authorities.pem") == authorities(host, pem).encode(),
+        "unfinished": host.exists(folder + "/" + SNAPSHOT),
+        "authorities": not pem or host.data(folder + "/authorities.pem") == authorities(host, pem),
     }
 
 

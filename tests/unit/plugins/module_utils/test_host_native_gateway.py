@@ -183,15 +183,16 @@ def test_what_lies_there(tmp_path):
     (tmp_path / "opt/litellm/versions/1.0-a/complete").touch()
     (tmp_path / "opt/litellm/current").symlink_to("versions/1.0-a")
     (tmp_path / "opt/litellm/start").write_text("#!/bin/sh\n")
-    (tmp_path / "opt/litellm/environment").write_text("export A='x y'\nexport B=2\nexport C='\n")
-    (tmp_path / "opt/local_llm/.env").write_text("A='x y'\nB=3\n")
+    (tmp_path / "opt/litellm/environment").write_text("export A='x y'\nexport B=2\nexport D='two\nlines'\n")
+    (tmp_path / "opt/local_llm/.env").write_text("A='x y'\nB=3\nD='two\nlines'\n")
     (tmp_path / "etc/ssl/certs/ca-certificates.crt").write_text("host\n")
     (tmp_path / "opt/litellm/authorities.pem").write_text("host\nsite\n")
     running = SYSTEMD.replace("990000000", "1")  # since the machine was started, long before these files
     found = gateway.read(Machine(tmp_path, systemctl=running), {**PARAMETERS, "ca_pem": "site\n"}, False)
     assert (found["versions"], found["complete"], found["current"]) == (["1.0-a"], ["1.0-a"], "1.0-a")
     assert found["stale"] and found["service"]["active"] and not found["answers"] and found["authorities"]
-    assert found["exported"] == {"names": ["A", "B", "C"], "other": ["B", "C"]}
+    assert found["exported"] == {"names": ["A", "B", "D"], "other": ["B"]} and not found["unfinished"]
+    assert gateway.exported("export A='", {}) == {"names": [], "other": []}
     assert set(found["files"]) == {"/opt/litellm/start", "/opt/litellm/authorities.pem"}
     assert not gateway.read(Machine(tmp_path), {**PARAMETERS, "ca_pem": "another\n"}, False)["authorities"]
 

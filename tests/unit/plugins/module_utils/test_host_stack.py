@@ -90,8 +90,15 @@ def test_secrets_of_providers_are_compared_too(label, differs):
     assert told["environment_differs"] == differs
 
 
+def test_the_password_of_redis_is_compared_under_the_name_that_its_container_has():
+    assert containers.differing({"REDIS_PASSWORD": "a"}, ["REDISCLI_AUTH=b"]) == ["REDIS_PASSWORD"]
+    assert containers.differing({"REDIS_PASSWORD": "a"}, ["REDIS_PASSWORD=b"]) == ["REDIS_PASSWORD"]
+    assert containers.differing({"REDIS_PASSWORD": "a"}, ["REDISCLI_AUTH=a", "REDIS_PASSWORD=a"]) == containers.differing({}, []) == []
+
+
 @pytest.mark.parametrize(
-    ("hashes", "current"), [({"litellm": "3103e5e9"}, True), ({"litellm": "0"}, False), ({"db": "3103e5e9"}, False), ({}, False)]
+    ("hashes", "current"),
+    [({"litellm": "3103e5e9"}, True), ({"litellm": "0"}, False), ({"db": "3103e5e9"}, False), ({}, False), (None, True)],
 )
 def test_whether_a_container_is_of_the_project_as_it_is(hashes, current):
     assert containers.container(CONTAINER, {}, hashes)["current"] is current

@@ -14,6 +14,11 @@ from ansible_collections.local_llm.fleet.plugins.module_utils.web import opened
 
 class Server(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
+        if "elsewhere" in self.path:
+            self.send_response(302)
+            self.send_header("Location", "/there")
+            self.end_headers()
+            return
         self.send_response(404 if "missing" in self.path else 200)
         self.end_headers()
         self.wfile.write(f"{self.command} {self.path} {self.headers.get('Authorization')}".encode())
@@ -37,6 +42,11 @@ def test_a_request_with_a_user_and_one_without(address):
         assert answer.read() == b"GET /a Basic bWU6cEBzcw=="
     with opened(f"http://{address}/b", method="POST", data=b"x", headers={"Authorization": "Bearer k"}) as answer:
         assert (answer.getcode(), answer.read()) == (200, b"POST /b Bearer k")
+    with opened(f"http://me:p@{address}/c", headers={"Authorization": "Bearer k"}) as answer:
+        assert answer.read() == b"GET /c Bearer k"
+    # Another host may be there.
+    with opened(f"http://me:p@{address}/elsewhere") as answer:
+        assert answer.read() == b"GET /there None"
     with pytest.raises(HTTPError):
         opened(f"http://{address}/missing")
 

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import grp
 import os
 import re
 import stat
+import subprocess
 
 import pytest
 from ansible_collections.local_llm.fleet.plugins.modules import database_password, env_file
@@ -142,3 +144,19 @@ def test_the_database_gets_the_password_by_standard_input(tmp_path, run_module, 
     assert run_module(database_password.main, options)["msg"] == "litellm_db: psql did not end in 60 s"
     (tmp_path / ".env").write_text("")
     assert run_module(database_password.main, options)["msg"].endswith(".env has no POSTGRES_PASSWORD")
+
+
+def test_a_second_file_for_a_shell(env, tmp_path):
+    group = grp.getgrgid(os.getegid()).gr_name
+    exports = {"path": str(tmp_path / "environment"), "names": ["A", "B", "GONE"], "group": group}
+    values = {"A": "it's", "B": "2", "UNTOLD": "x"}
+    assert env(values=values, exports=exports)["changed"] and not env(exports=exports)["changed"]
+    text = (tmp_path / "environment").read_text()
+    shell = subprocess.run(["sh", "-c", text + 'printf "%s %s" "$A" "$B"'], capture_output=True, text=True, check=True)
+    assert (shell.stdout, mode(tmp_path / "environment")) == ("it's 2", 0o440) and "UNTOLD" not in text
+    (tmp_path / "environment").chmod(0o644)
+    assert env(exports=exports, check=True)["changed"] and mode(tmp_path / "environment") == 0o644
+    assert env(exports=exports)["changed"] and mode(tmp_path / "environment") == 0o440
+    # Its group may only be going to be made.
+    missing = {**exports, "group": "nobody-of-this-name"}
+    assert env(exports=missing, check=True)["changed"] and "nobody-of-this-name" in env(exports=missing)["msg"]

@@ -265,6 +265,11 @@ def test_another_address_is_not_asked_in_check_mode():
     assert not moved.decide(True)["result"]["exists"] and moved.decide(False)["result"]["exists"]
 
 
+def test_without_a_plan_it_is_left_as_it_is():
+    (problem,) = engine(plan=None).decide(False)["problems"]
+    assert problem.startswith("plan.json: this host has none of this version yet") and engine(plan=None).problems() == []
+
+
 # What is wrong
 
 PERSON = {"user": {"uid": 1000, "shell": "/bin/bash", "comment": ""}}

@@ -34,7 +34,7 @@ UP = {"active": True, "ended": False, "enabled": True, "pid": 731, "started": 10
 BARE = {
     "python": {"version": [3, 13, 5], "venv": True}, "user": None, "versions": [], "complete": [], "current": "", "former": "", "files": {},
     "service": DOWN, "stale": False, "answers": False, "port": {"state": "free", "owner": ""}, "exported": {"names": [], "other": []},
-    "authorities": True,
+    "authorities": True, "unfinished": False,
 }  # fmt: skip
 KEY = {"environment": {"names": ["LITELLM_MASTER_KEY"], "same": [], "mounted": []}, "files": {".env": {"mode": "0600", "owner": "root"}}}
 REQUIREMENTS = "prisma==0.15.0\nlitellm[proxy]==1.104.2 \\\n  --hash=sha256:0\n"
@@ -55,7 +55,7 @@ def running(changes=None, node=LINUX, stack=None, **reading):
         files["/opt/litellm/environment"] = {"sha256": "x", "mode": "0440", "owner": "root"}
     there = {
         "user": NOBODY, "versions": [made.name], "complete": [made.name], "current": made.name, "files": files, "service": UP, "answers": True,
-        "port": {"state": "ours", "owner": ""}, "exported": {"names": made.variables, "other": []}, **reading,
+        "port": {"state": "ours", "owner": ""}, "exported": {"names": sorted(made.variables), "other": []}, **reading,
     }  # fmt: skip
     return replace(made, reading={**BARE, **there})
 
@@ -251,6 +251,8 @@ def test_what_is_made_of_the_environment_file():
     assert gateway(given, stack=same).environment_changes == []
     opened = {**KEY, "files": {".env": {"mode": "0644", "owner": "root"}}}
     assert told(running(stack=opened)) == [(".env", "others than root may read it")]
+    # Which is no reason to start it again.
+    assert not running(stack=opened).start and running(given, stack=KEY).start
     assert told(running(given, stack=KEY))[0] == (".env", "taken from the settings: SITE_PROXY")
 
 
@@ -266,6 +268,18 @@ def test_what_a_job_of_launchd_is_given_of_it():
     gone = running(node=MAC)
     files = {path: one for path, one in gone.reading["files"].items() if not path.endswith("/environment")}
     assert told(replace(gone, reading={**gone.reading, "files": files})) == [("/opt/litellm/environment", "is not there")]
+
+
+def test_what_there_is_to_go_back_to():
+    assert not running(answers=False).has_former and running(answers=False, unfinished=True).has_former
+    assert running(**edited(sha256="0")).has_former and not gateway().has_former
+
+
+def test_without_a_plan_it_is_left_as_it_is():
+    (problem,) = gateway(plan=None).decide(False)["problems"]
+    assert problem.startswith("plan.json: this host has none of this version yet")
+    mere = {"llm_stack_services": ["litellm"], "llm_stack_backends": [{"api_base": "http://192.0.2.7:1", "models": [{"name": "x"}]}]}
+    assert gateway(mere, plan=None).decide(False)["problems"] == [] == gateway(plan=None).problems()
 
 
 # What is wrong
