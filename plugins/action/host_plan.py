@@ -33,8 +33,10 @@ class ActionModule(ActionBase):
         except SettingsError as error:
             return {"failed": True, "msg": str(error)}
         check_mode, had_facts = self._task.check_mode, "system" in inputs.facts
+        # Where nothing is going to be done, engines count as holding what their plans say.
+        assume = check_mode or args["report"]
         found = StackReading(inputs, self.module).read(
-            None, check_mode, lambda reading: host.Host(inputs, reading, check_mode).plan_to_follow, lambda: host.parameters(inputs)
+            None, assume, lambda reading: host.Host(inputs, reading, check_mode).plan_to_follow, lambda: host.parameters(inputs)
         )
         if found.failure:
             return {"failed": True, "msg": found.failure}
@@ -68,7 +70,7 @@ class ActionModule(ActionBase):
             "native_gateway": state.native_gateway.result(check_mode) if state.has_native_gateway else None,
             "plan": plan,
             "plan_to_follow": state.plan_to_follow if state.has_engine else None,
-            "report": {**(plan or {}), "changes": changes, "roles": state.roles(changes)},
+            "report": {**(plan or {}), "changes": changes, "roles": state.roles(changes), "failure": "\n".join(dict.fromkeys(problems))},
             "failure": "\n".join(dict.fromkeys(problems)),
             "environment": state.environment(),
             "reading": {} if roles else state.reading_for_verification(),

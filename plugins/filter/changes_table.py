@@ -46,6 +46,8 @@ def rows_of(host: str, plan: t.Mapping[str, t.Any] | None) -> list[list[str]]:
     """Return a host's rows."""
     if not plan:
         return [[host, "-", "no answer: see the task that failed above", "", ""]]
+    if plan.get("failure"):
+        return [[host, "-", "not compared: see the failure below", "", ""]]
     rows = [[host, one["role"], one["what"], one["why"], ", ".join(one["restarts"])] for one in plan["changes"]]
     return rows or [[host, "-", "nothing", "", ""]]
 

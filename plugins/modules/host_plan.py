@@ -39,8 +39,6 @@ attributes:
     description: Linux and macOS with Python 3.9 or newer.
     support: full
     platforms: posix
-notes:
-  - Services that run without containers are read by their roles; RV(roles) has these always.
 seealso:
   - module: local_llm.fleet.host_info
   - module: local_llm.fleet.stack_state
@@ -120,7 +118,7 @@ plan_to_follow:
   type: dict
   sample: {schema: 1, status: final, tier: cpu}
 report:
-  description: The plan with RV(changes) and RV(roles) beside it, as C(playbooks/plan.yml) writes it.
+  description: The plan with RV(changes), RV(roles) and RV(failure) beside it, as C(playbooks/plan.yml) writes it.
   returned: success
   type: dict
   sample: {schema: 1, status: final, tier: cpu, changes: [], roles: []}

@@ -433,10 +433,12 @@ def test_the_table_of_changes():
         "b": {"changes": [{**change, "why": "differs", "restarts": []}], "roles": ["llm_stack"], "notes": ["x"]},
         "c": {"changes": [], "roles": [], "notes": ["site_no_proxy has no effect"]},
         "d": None,
+        "e": {"changes": [], "roles": ["llm_stack"], "failure": "x"},
     }
     lines = changes_table(plans)
     assert lines[0].split() == ["HOST", "ROLE", "WHAT", "WHY", "INTERRUPTS"]
     assert lines[1].endswith("...  litellm") and lines[2].split() == ["b", "llm_stack", "config.yml", "differs"]
     assert lines[3].split() == ["c", "-", "nothing"] and lines[4].split()[:4] == ["d", "-", "no", "answer:"]
+    assert lines[5].split()[:4] == ["e", "-", "not", "compared:"]
     # A role that is going to be applied tells it by itself.
-    assert lines[5:] == ["  [c] site_no_proxy has no effect"]
+    assert lines[6:] == ["  [c] site_no_proxy has no effect"]
