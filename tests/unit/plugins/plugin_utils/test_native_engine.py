@@ -37,13 +37,13 @@ OPEN = {"site_ollama_bind": "192.0.2.7", "site_ollama_allow": ["192.0.2.30", "19
 KNOWN = {"ollama_native_version": "0.40.2"}
 
 
-def engine(changes=None, node=LINUX, plan=PLAN, **reading):
+def engine(changes=None, node=LINUX, plan=..., **reading):
     """A host that differs from a bare one."""
     chosen = {**DEFAULTS, **KNOWN, **(changes or {})}
-    return Engine(chosen, chosen, node, {**BARE, **reading}, plan)
+    return Engine(chosen, chosen, node, {**BARE, **reading}, PLAN if plan is ... else plan)
 
 
-def running(changes=None, node=LINUX, plan=PLAN, **reading):
+def running(changes=None, node=LINUX, plan=..., **reading):
     """A host whose engine runs as its settings say, with what of its reading differs."""
     made = engine(changes, node, plan)
     files = {one.path: {"sha256": sha(one), "mode": one.mode, "owner": "root"} for one in made.files if one.content}
@@ -282,7 +282,12 @@ PERSON = {"user": {"uid": 1000, "shell": "/bin/bash", "comment": ""}}
         ({}, MAC, {"release": "15.5"}, []),
         ({"ollama_native_source": "homebrew"}, LINUX, {}, ["ollama_native_source: Homebrew is for macOS; set archive"]),
         ({"ollama_native_source": "homebrew", "ollama_native_version": "0"}, MAC, {}, []),
-        ({}, replace(LINUX, architecture="riscv64"), {}, ["the host is riscv64; Ollama computes on Apple Silicon, x86_64 and aarch64", "ollama_native_checksums"]),
+        (
+            {},
+            replace(LINUX, architecture="riscv64"),
+            {},
+            ["the host is riscv64; Ollama computes on Apple Silicon, x86_64 and aarch64", "ollama_native_checksums"],
+        ),
         ({}, replace(MAC, architecture="x86_64"), {}, ["the host is x86_64; Ollama computes on Apple Silicon"]),
         ({}, MAC, {"release": "13.6"}, ["the host runs macOS 13.6; Ollama asks for 14 or newer"]),
         (

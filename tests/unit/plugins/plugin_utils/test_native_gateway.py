@@ -40,10 +40,10 @@ KEY = {"environment": {"names": ["LITELLM_MASTER_KEY"], "same": [], "mounted": [
 REQUIREMENTS = "prisma==0.15.0\nlitellm[proxy]==1.104.2 \\\n  --hash=sha256:0\n"
 
 
-def gateway(changes=None, node=LINUX, stack=None, requirements=None, plan=PLAN, **reading):
+def gateway(changes=None, node=LINUX, stack=None, requirements=None, plan=..., **reading):
     """A host that differs from a bare one."""
     chosen = {**DEFAULTS, **(changes or {})}
-    return Gateway(chosen, chosen, node, {**BARE, **reading}, stack or {}, plan, requirements)
+    return Gateway(chosen, chosen, node, {**BARE, **reading}, stack or {}, PLAN if plan is ... else plan, requirements)
 
 
 def running(changes=None, node=LINUX, stack=None, **reading):
@@ -359,8 +359,14 @@ DECISION = gateway().decide(False)
     ("said", "ends"),
     [
         ("ERROR: SSL: CERTIFICATE_VERIFY_FAILED\n", "-> set site_ca_certificate to the authority of the index"),
-        ("ERROR: Could not find a version that satisfies the requirement litellm==9", "the index has no LiteLLM 1.104.2 for Python 3.13.5; set litellm_native_version to one that it has"),
-        ("ERROR: No matching distribution found for uvloop", "the index lacks a package that LiteLLM 1.104.2 needs; add it there, or set another litellm_native_version"),
+        (
+            "ERROR: Could not find a version that satisfies the requirement litellm==9",
+            "the index has no LiteLLM 1.104.2 for Python 3.13.5; set litellm_native_version to one that it has",
+        ),
+        (
+            "ERROR: No matching distribution found for uvloop",
+            "the index lacks a package that LiteLLM 1.104.2 needs; add it there, or set another litellm_native_version",
+        ),
         ("something", "something -> look at litellm_native_index_url and litellm_native_version; nothing else was changed"),
         ("", "no word -> look at litellm_native_index_url and litellm_native_version; nothing else was changed"),
     ],
