@@ -15,6 +15,7 @@ import typing as t
 from dataclasses import dataclass
 from functools import cached_property
 
+from ..module_utils.host.native_engine import BREWED, LABEL
 from .native_files import Change, Data, File, may_log_in, plist
 from .role_settings import tables
 from .stack import Node, checksum, engine_environment
@@ -22,8 +23,6 @@ from .stack_problems import ADDRESS, EVERYWHERE, LOOPBACK, site_ollama
 from .templates import render
 from .versions import newer
 
-LABEL = "com.local-llm.ollama"
-BREWED = "/opt/homebrew/opt/ollama/bin/ollama"
 MACOS_MIN_VERSION = "14"  # that Ollama asks for
 MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
 UNITS, DAEMONS = "/etc/systemd/system/", "/Library/LaunchDaemons/"

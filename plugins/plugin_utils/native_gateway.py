@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from urllib.parse import urlsplit
 
+from ..module_utils.host.native_gateway import LABEL, UNIT
 from . import gateway
 from .native_engine import NO_PLAN
 from .native_files import Change, Data, File, may_log_in, plist
@@ -23,8 +24,6 @@ from .stack_problems import MEMORY, VALIDATES_SINCE, first, secrets
 from .templates import render
 from .versions import newer
 
-LABEL = "local-llm.gateway"
-UNIT = "local-llm-gateway.service"
 KEY = "LITELLM_MASTER_KEY"
 COMMENT = "Gateway of the local LLM stack"  # of the user, by which it is known again
 PYTHON_MIN_VERSION = "3.10"  # that LiteLLM asks for
